@@ -1,0 +1,52 @@
+import { defineConfig } from 'vitest/config'
+
+/** Files that prove the tree and the tests themselves; never collected as tests. */
+const exclude = ['**/node_modules/**', 'dist/**', 'test/arch/fixtures/**', 'test/data/**']
+
+/** A project of quick tests: no daemon, no network but loopback, parallel files. */
+function quick(name: string) {
+  return {
+    test: {
+      name,
+      include: [`test/${name}/**/*.test.ts`],
+      exclude,
+      pool: 'threads' as const,
+      testTimeout: 10_000,
+      hookTimeout: 10_000,
+    },
+  }
+}
+
+/** A project of tests that start real daemons: one file at a time, each in its own process, so that a crash in native code is seen. */
+function real(name: string, include: readonly string[], timeoutMs: number) {
+  return {
+    test: {
+      name,
+      include: [...include],
+      exclude,
+      pool: 'forks' as const,
+      fileParallelism: false,
+      sequence: { concurrent: false },
+      testTimeout: timeoutMs,
+      hookTimeout: timeoutMs,
+      teardownTimeout: 30_000,
+    },
+  }
+}
+
+export default defineConfig({
+  test: {
+    // A suite that collected nothing must fail: an empty run is not a pass.
+    passWithNoTests: false,
+    allowOnly: false,
+    projects: [
+      quick('unit'),
+      quick('scenario'),
+      quick('api'),
+      quick('cli'),
+      quick('arch'),
+      real('contract', ['test/contract/**/*.test.ts', 'test/native/**/*.test.ts'], 120_000),
+      real('lab', ['test/lab/stories/**/*.lab.ts'], 600_000),
+    ],
+  },
+})
