@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import { NodeName } from './ids.ts'
+
+const ipv4 = /^(\d{1,3}\.){3}\d{1,3}$/
+const ipv6 = /^[0-9a-fA-F:]*:[0-9a-fA-F:]+$/
+const IpAddress = z.string().refine((text) => ipv4.test(text) || ipv6.test(text), 'must be an IP address, not a name')
+const Port = z.number().int().min(1).max(65535)
+const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')
+const Uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be a lower-case UUID')
+
+const ClusterSection = z.strictObject({
+  name: z.string().min(1),
+  /** Nodes that vote in ZooKeeper and can be primary: 3 or 5 of them. */
+  coordinators: z.array(NodeName).min(1),
+})
+
+const NodeSection = z.strictObject({
+  /** Default: the short host name. */
+  name: NodeName.optional(),
+  /** Address on the cluster network. */
+  clusterAddress: IpAddress,
+  /** Addresses from which this node talks to Ceph. */
+  storageAddresses: z.array(IpAddress).min(1),
+})
+
+const ZookeeperSection = z.strictObject({
+  /** `address:port` of every server. Addresses only: the client resolves names on the event loop. */
+  servers: z
+    .array(z.string().refine((text) => ipv4.test(text.replace(/:\d+$/, '')) && /:\d+$/.test(text), 'must be IP:port'))
+    .min(1),
+  root: z
+    .string()
+    .regex(/^\/[a-z0-9-]+$/, 'must be one path element such as /pvc')
+    .default('/pvc'),
+  sessionTimeoutMs: z.number().int().min(4000).max(60_000).default(6000),
+})
+
+const LibvirtSection = z.strictObject({
+  uri: z.string().default('qemu:///system'),
+})
+
+const CephSection = z.strictObject({
+  configFile: AbsolutePath.default('/etc/ceph/ceph.conf'),
+  /** Ceph user of pvcnoded. */
+  user: z.string().default('pvc'),
+  /** Ceph user of pvcapid on coordinators: may make pools. */
+  adminUser: z.string().default('admin'),
+  /** libvirt secret that guests name in their XML; pvcnoded defines it from the user's keyring. */
+  secretUuid: Uuid,
+  /** Ceph user of guests. */
+  secretUser: z.string().default('libvirt'),
+  /** Keyring file of `secretUser`. */
+  secretKeyring: AbsolutePath.default('/etc/ceph/ceph.client.libvirt.keyring'),
+})
+
+const ApiSection = z.strictObject({
+  /** Addresses to listen on; default: the node's cluster address. */
+  listen: z.array(IpAddress).min(1).optional(),
+  port: Port.default(7370),
+  auth: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
+  tls: z.strictObject({ certificate: AbsolutePath, key: AbsolutePath }).optional(),
+  /** Root-only file with a token, used by `pvc` on this machine (connection `local`). */
+  localTokenFile: AbsolutePath.default('/etc/pvc/api-token'),
+})
+
+/** The configuration of all daemons of a node: one YAML file, read once, frozen, passed down. */
+export const Config = z.strictObject({
+  cluster: ClusterSection,
+  node: NodeSection,
+  zookeeper: ZookeeperSection,
+  libvirt: LibvirtSection.prefault({}),
+  ceph: CephSection,
+  paths: z
+    .strictObject({
+      run: AbsolutePath.default('/run/pvc'),
+      state: AbsolutePath.default('/var/lib/pvc'),
+      consoleLogs: AbsolutePath.default('/var/log/libvirt/qemu'),
+    })
+    .prefault({}),
+  heartbeat: z.strictObject({ intervalMs: z.number().int().min(500).max(60_000).default(5000) }).prefault({}),
+  vm: z
+    .strictObject({
+      shutdownTimeoutMs: z.number().int().min(1000).default(180_000),
+      /** How long a create call may take before its VM is reported as slow to start; the call is never abandoned. */
+      createTimeoutMs: z.number().int().min(1000).default(30_000),
+    })
+    .prefault({}),
+  api: ApiSection.prefault({}),
+  logging: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+})
+export type Config = z.infer<typeof Config>
+
+/** One thing wrong with a configuration: where, and what would be right. */
+export type ConfigProblem = { readonly path: string; readonly message: string }
+
+/** Checks a parsed YAML document. Returns the configuration with all defaults, or every problem at once. */
+export function parseConfig(
+  document: unknown,
+  hostname: string,
+): { readonly config: Config & { node: { name: NodeName } } } | { readonly problems: readonly ConfigProblem[] } {
+  const result = Config.safeParse(document)
+  if (!result.success) {
+    return {
+      problems: result.error.issues.map((issue) => ({ path: issue.path.join('.') || '(top)', message: issue.message })),
+    }
+  }
+  const name = NodeName.safeParse(result.data.node.name ?? hostname.split('.')[0])
+  if (!name.success)
+    return { problems: [{ path: 'node.name', message: `host name ${hostname} is not usable; set it here` }] }
+  const config = { ...result.data, node: { ...result.data.node, name: name.data } }
+  if (config.cluster.coordinators.length % 2 === 0) {
+    return { problems: [{ path: 'cluster.coordinators', message: 'must be an odd number: 1, 3 or 5' }] }
+  }
+  return { config }
+}

@@ -1,0 +1,188 @@
+import { z } from 'zod'
+import { LifeId, NodeName, VmUuid, VolumeRef } from './ids.ts'
+
+/** Who has the right to run a VM (protocol: record). seq never repeats, also not over delete and re-create. */
+export const RunRecord = z.object({
+  node: NodeName,
+  life: LifeId,
+  /** Null: the VM's domain. Otherwise the id of the job that holds the VM's volumes. */
+  holder: z.string().nullable(),
+})
+export type RunRecord = z.infer<typeof RunRecord>
+
+export const Tag = z.object({ name: z.string().min(1).max(64), type: z.string(), protected: z.boolean() })
+export type Tag = z.infer<typeof Tag>
+
+export const Selector = z.enum(['mem', 'memprov', 'vcpus', 'load', 'vms', 'none'])
+export type Selector = z.infer<typeof Selector>
+export const MigrationMethod = z.enum(['none', 'live', 'shutdown'])
+export type MigrationMethod = z.infer<typeof MigrationMethod>
+
+/** Where and how a VM may run. */
+export const VmMeta = z.object({
+  /** Empty: any node. */
+  nodeLimit: z.array(NodeName),
+  selector: Selector,
+  /** One-shot: consumed at the home node's next ready. */
+  autostart: z.boolean(),
+  migrationMethod: MigrationMethod,
+  migrationMaxDowntimeMs: z.number().int().positive(),
+  profile: z.string(),
+  /** Undefined: the cluster's vm_shutdown_timeout. */
+  shutdownTimeoutMs: z.number().int().positive().optional(),
+})
+export type VmMeta = z.infer<typeof VmMeta>
+
+/** A reason why a VM may not be started although it is defined. */
+export const Hold = z.enum(['provision', 'import', 'restore', 'mirror'])
+export type Hold = z.infer<typeof Hold>
+
+/** What is wanted of a VM. Writer: the API (and the primary when it recovers or balances), each change raises generation. */
+export const VmSpec = z.object({
+  uuid: VmUuid,
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'must be letters, digits, dot, underscore or hyphen'),
+  generation: z.number().int().positive(),
+  power: z.enum(['on', 'off', 'disabled']),
+  /** One-shot wishes as counters: a node acts when its status names a smaller number. */
+  wishes: z.object({
+    /** `vm start`: leaves phase failed. */
+    start: z.number().int().nonnegative(),
+    /** `vm restart`: orderly shutdown, then start. */
+    restart: z.number().int().nonnegative(),
+    /** `vm stop`: destroy now. */
+    stopNow: z.number().int().nonnegative(),
+  }),
+  node: NodeName,
+  /** Home of a temporarily migrated VM. */
+  lastNode: NodeName.nullable(),
+  hold: Hold.nullable(),
+  xml: z.string(),
+  description: z.string(),
+  memoryMiB: z.number().int().positive(),
+  vcpus: z.number().int().positive(),
+  /** `pool/volume` of each RBD disk, computed from the XML when the spec is written. */
+  rbdList: z.array(VolumeRef),
+  meta: VmMeta,
+  tags: z.array(Tag),
+  deleted: z.undefined().optional(),
+})
+export type VmSpec = z.infer<typeof VmSpec>
+
+/** What is left of a deleted VM for 30 days, so that run.seq never repeats. */
+export const VmTombstone = z.object({
+  uuid: VmUuid,
+  deleted: z.object({ at: z.number(), lastSeq: z.number().int().nonnegative(), generation: z.number().int() }),
+})
+export type VmTombstone = z.infer<typeof VmTombstone>
+
+/** Who owns a VM name. */
+export const VmNameReservation = z.object({ uuid: VmUuid })
+export type VmNameReservation = z.infer<typeof VmNameReservation>
+
+/** The document of a VM. A new VM starts as a tombstone with lastSeq 0, so that its status exists before its spec. */
+export const VmDocument = z.union([VmTombstone, VmSpec])
+export type VmDocument = z.infer<typeof VmDocument>
+
+/** Narrows a VM document to a living VM. */
+export function isVmSpec(document: VmDocument | undefined): document is VmSpec {
+  return document !== undefined && document.deleted === undefined
+}
+
+/** Phases of a VM, each with its meaning. */
+export const VM_PHASES = {
+  off: 'no domain runs',
+  starting: 'its node holds the run record and is starting the domain',
+  running: 'the domain runs',
+  stopping: 'the domain was asked to shut down',
+  migrating: 'the domain is moving to another node',
+  failed: 'it was not possible to start or keep it; the reason is given',
+} as const
+export const VmPhase = z.enum(['off', 'starting', 'running', 'stopping', 'migrating', 'failed'])
+export type VmPhase = z.infer<typeof VmPhase>
+
+/** A live migration in progress (protocol L1 to L6). */
+export const Migration = z.object({
+  id: z.string(),
+  from: z.object({ node: NodeName, life: LifeId }),
+  to: z.object({ node: NodeName, life: LifeId }),
+  method: z.enum(['live', 'shutdown']),
+  step: z.string(),
+  startedAt: z.number(),
+  progress: z.record(z.string(), z.number()).nullable(),
+})
+export type Migration = z.infer<typeof Migration>
+
+/**
+ * What is. Writer: the node that holds the run record, or takes it from empty; the primary only with fence proof.
+ * Created by the API at define, before the spec, as run null; never deleted while the record is held.
+ */
+export const VmStatus = z.object({
+  /** Null: nobody may run a domain of this VM. */
+  run: RunRecord.nullable(),
+  /** Raised by 1 at every change of `run`. */
+  seq: z.number().int().nonnegative(),
+  phase: VmPhase,
+  observedGeneration: z.number().int().nonnegative(),
+  /** Wishes already carried out. */
+  done: z.object({
+    start: z.number().int().nonnegative(),
+    restart: z.number().int().nonnegative(),
+    stopNow: z.number().int().nonnegative(),
+  }),
+  /** Why the phase is failed; empty otherwise. */
+  failedReason: z.string(),
+  /** Generation of the XML the running domain was started with; 0 when none runs. */
+  startedGeneration: z.number().int().nonnegative(),
+  /** Restarts after crashes: boot-time milliseconds of the writing node are not comparable, so only counts are kept. */
+  restarts: z.number().int().nonnegative(),
+  migration: Migration.nullable(),
+  vnc: z.object({ listen: z.string(), port: z.number().int() }).nullable(),
+  /** Wall time of the last change of phase, for display only. */
+  since: z.number(),
+})
+export type VmStatus = z.infer<typeof VmStatus>
+
+/** Status as the API creates it at define. */
+export function emptyVmStatus(seq: number, wallMs: number): VmStatus {
+  return {
+    run: null,
+    seq,
+    phase: 'off',
+    observedGeneration: 0,
+    done: { start: 0, restart: 0, stopNow: 0 },
+    failedReason: '',
+    startedGeneration: 0,
+    restarts: 0,
+    migration: null,
+    vnc: null,
+    since: wallMs,
+  }
+}
+
+/** The one state word that older clients know, derived from wish and fact. */
+export type CompatState =
+  | 'start'
+  | 'restart'
+  | 'shutdown'
+  | 'stop'
+  | 'disable'
+  | 'fail'
+  | 'migrate'
+  | 'migrate-live'
+  | 'provision'
+  | 'import'
+  | 'restore'
+  | 'mirror'
+
+/**
+ * Derives the older state word. The order matters: a failure is shown before a wish, a move before a plain running state.
+ */
+export function compatState(spec: VmSpec, status: VmStatus): CompatState {
+  if (spec.hold !== null) return spec.hold
+  if (status.phase === 'failed') return 'fail'
+  if (status.migration !== null) return status.migration.method === 'live' ? 'migrate-live' : 'migrate'
+  const isOn = status.run !== null && status.phase !== 'off'
+  if (spec.power === 'on') return spec.wishes.restart > status.done.restart && isOn ? 'restart' : 'start'
+  if (isOn) return 'shutdown'
+  return spec.power === 'disabled' ? 'disable' : 'stop'
+}

@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import { Fault } from './fault.ts'
+import { BootId, LifeId, NodeName, VmUuid } from './ids.ts'
+
+/** Daemon states of a node, each with its meaning. */
+export const DAEMON_STATES = {
+  init: 'pvcnoded is starting: it has registered but is not certified yet',
+  run: 'pvcnoded works and may start VMs',
+  shutdown: 'pvcnoded is stopping in an orderly way',
+  stop: 'pvcnoded was stopped; its guests keep running',
+  dead: 'the node vanished and is being fenced',
+  fenced: 'the node was proven unable to run or write; its VMs were recovered',
+} as const
+export const DaemonState = z.enum(['init', 'run', 'shutdown', 'stop', 'dead', 'fenced'])
+export type DaemonState = z.infer<typeof DaemonState>
+
+/** Domain states of a node. */
+export const DOMAIN_STATES = {
+  ready: 'takes VMs',
+  flush: 'is being emptied',
+  flushed: 'empty, takes no VMs until `node ready`',
+  unflush: 'its VMs are coming home',
+} as const
+export const DomainState = z.enum(['ready', 'flush', 'flushed', 'unflush'])
+export type DomainState = z.infer<typeof DomainState>
+
+/** Coordinator states of a node. */
+export const CoordinatorState = z.enum(['primary', 'secondary', 'takeover', 'relinquish', 'client'])
+export type CoordinatorState = z.infer<typeof CoordinatorState>
+
+/** What is wanted of a node. Writer: the API; the node itself at its first start. */
+export const NodeSpec = z.object({
+  name: NodeName,
+  generation: z.number().int().nonnegative(),
+  mode: z.enum(['coordinator', 'hypervisor']),
+  /** Wanted domain state; `ready` passes through unflush, `flush` ends in flushed. */
+  wanted: z.enum(['ready', 'flush']),
+})
+export type NodeSpec = z.infer<typeof NodeSpec>
+
+const Resources = z.object({
+  cpuCount: z.number().int().nonnegative(),
+  load1: z.number().nonnegative(),
+  memoryTotalMiB: z.number().nonnegative(),
+  memoryUsedMiB: z.number().nonnegative(),
+  memoryFreeMiB: z.number().nonnegative(),
+  /** Current memory of running guests. */
+  memoryAllocatedMiB: z.number().nonnegative(),
+  /** Maximum memory of running guests, and of those this node has promised to start. */
+  memoryProvisionedMiB: z.number().nonnegative(),
+  vcpusAllocated: z.number().int().nonnegative(),
+})
+export type Resources = z.infer<typeof Resources>
+
+/** Facts about a node, and what it does. Writer: the node, on change and at every heartbeat; at most 16 kB. */
+export const NodeStatus = z.object({
+  name: NodeName,
+  /** Counts heartbeats; never compared with a clock. */
+  heartbeat: z.number().int().nonnegative(),
+  life: LifeId,
+  bootId: BootId,
+  /** Armed only when a guard process would kill this node's guests at the bound (protocol N10, N11). */
+  selfFence: z.enum(['armed', 'off']),
+  selfFenceBoundS: z.number().positive().optional(),
+  watchdog: z.enum(['present', 'absent']),
+  storageAddrs: z.array(z.string()),
+  /** Sequence of the fence journal this node acknowledged after its purge. */
+  ack: z.number().int().nonnegative(),
+  daemon: DaemonState,
+  /** True once the journal was read as closed in the current session (protocol N1). */
+  certified: z.boolean(),
+  domainState: DomainState,
+  coordinator: CoordinatorState,
+  versions: z.object({ pvc: z.string(), libvirt: z.string(), qemu: z.string(), kernel: z.string() }),
+  os: z.string(),
+  arch: z.string(),
+  resources: Resources,
+  runningDomains: z.array(VmUuid),
+  incoming: z.array(z.object({ vm: VmUuid, migrationId: z.string() })),
+  /** What is wrong on this node now; an entry disappears when its cause is gone. */
+  faults: z.array(Fault),
+})
+export type NodeStatus = z.infer<typeof NodeStatus>
+
+const DiskStats = z.object({
+  dev: z.string(),
+  readRequests: z.number(),
+  readBytes: z.number(),
+  writeRequests: z.number(),
+  writeBytes: z.number(),
+})
+
+const InterfaceStats = z.object({
+  dev: z.string(),
+  rxBytes: z.number(),
+  rxPackets: z.number(),
+  rxErrors: z.number(),
+  rxDrops: z.number(),
+  txBytes: z.number(),
+  txPackets: z.number(),
+  txErrors: z.number(),
+  txDrops: z.number(),
+})
+
+/** Statistics of one running guest, from libvirt. Counters are totals since its start; memory figures are KiB as libvirt gives them. */
+export const GuestStats = z.object({
+  uuid: VmUuid,
+  cpuTimeNs: z.number(),
+  cpuUserNs: z.number(),
+  cpuSystemNs: z.number(),
+  memoryKiB: z.record(z.string(), z.number()),
+  vcpus: z.number().int(),
+  disks: z.array(DiskStats),
+  interfaces: z.array(InterfaceStats),
+})
+export type GuestStats = z.infer<typeof GuestStats>
+
+/** Statistics of a node and all its guests in one document (at most 512 kB). Writer: the node, every interval. */
+export const NodeStats = z.object({
+  heartbeat: z.number().int().nonnegative(),
+  guests: z.array(GuestStats),
+  interfaces: z.record(z.string(), z.record(z.string(), z.union([z.number(), z.string()]))),
+})
+export type NodeStats = z.infer<typeof NodeStats>
+
+/** Highest run.seq this node wrote or saw, per VM: the guard against a rolled-back store. Writer: the node, on change. */
+export const NodeSeqs = z.object({ seqs: z.record(z.string(), z.number().int().nonnegative()) })
+export type NodeSeqs = z.infer<typeof NodeSeqs>
+
+/** Ephemeral proof of life. Data = life, updated in place, never absent during a change of life. */
+export const NodeAlive = z.object({ life: LifeId })
+export type NodeAlive = z.infer<typeof NodeAlive>
+
+/** Fence journal of a node; it exists for ever. Created closed by the node at registration, then written by the primary only. */
+export const FenceJournal = z.object({
+  state: z.enum(['closed', 'open', 'evidence', 'recovered']),
+  life: LifeId.nullable(),
+  epoch: z.number().int().nonnegative(),
+  seq: z.number().int().nonnegative(),
+  evidence: z.array(z.record(z.string(), z.unknown())),
+  deadLives: z.array(LifeId),
+  victims: z.array(z.record(z.string(), z.unknown())),
+})
+export type FenceJournal = z.infer<typeof FenceJournal>
+
+/** A journal as registration creates it. */
+export const CLOSED_JOURNAL: FenceJournal = {
+  state: 'closed',
+  life: null,
+  epoch: 0,
+  seq: 0,
+  evidence: [],
+  deadLives: [],
+  victims: [],
+}

@@ -1,0 +1,24 @@
+import type { BootId, LifeId, VmUuid } from '../model/ids.ts'
+import type { DomainMark } from './hypervisor.ts'
+
+/** Host figures that do not come from libvirt. */
+export type HostSample = { readonly load1: number; readonly memoryUsedMiB: number; readonly memoryFreeMiB: number }
+
+/** The node's own files below /run/pvc and facts from /proc. Permits are what the libvirt hook checks (protocol N4). */
+export type NodeFiles = {
+  bootId(): Promise<BootId>
+  /** The life kept by an earlier daemon of this boot, or undefined after a boot. */
+  readLife(bootId: BootId): Promise<LifeId | undefined>
+  writeLife(bootId: BootId, life: LifeId): Promise<void>
+  permits(): Promise<ReadonlyMap<VmUuid, DomainMark>>
+  writePermit(uuid: VmUuid, mark: DomainMark): Promise<void>
+  removePermit(uuid: VmUuid): Promise<void>
+  /** VMs that have a QEMU process on this machine, by /proc, whatever libvirt says. */
+  qemuProcesses(): Promise<ReadonlyMap<VmUuid, number>>
+  /** Pids of local processes that have librbd loaded and name the volume (`pool/volume`) in their arguments. */
+  volumeUsers(volume: string): Promise<readonly number[]>
+  hostSample(): Promise<HostSample>
+  /** Highest run.seq written or seen, kept over restarts on disk. */
+  readSeqs(): Promise<ReadonlyMap<VmUuid, number>>
+  writeSeqs(seqs: ReadonlyMap<VmUuid, number>): Promise<void>
+}

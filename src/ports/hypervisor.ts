@@ -1,0 +1,88 @@
+import type { LifeId, VmUuid } from '../model/ids.ts'
+import type { GuestStats } from '../model/node.ts'
+
+/** State of a libvirt domain that exists. Our domains are transient: a stopped one does not exist. */
+export type DomainState =
+  | 'running'
+  | 'blocked'
+  | 'paused'
+  | 'shutdown'
+  | 'shutoff'
+  | 'crashed'
+  | 'pmsuspended'
+  | 'nostate'
+
+/** Owner mark in a domain's metadata (protocol N4). */
+export type DomainMark = { readonly life: LifeId; readonly seq: number }
+
+/** A domain as libvirt lists it. */
+export type DomainInfo = {
+  readonly uuid: VmUuid
+  readonly name: string
+  readonly state: DomainState
+  /** libvirt's reason word, e.g. `booted`, `ioerror`, `crashed`. */
+  readonly reason: string
+  /** Undefined: the domain carries no mark of ours. */
+  readonly mark: DomainMark | undefined
+  /** Migration id in the metadata of an arriving copy. */
+  readonly migrationId: string | undefined
+}
+
+/** What libvirt tells by itself. It only says "look again". `domain` names the VM, `connection` the link to libvirt itself. */
+export type HypervisorEvent =
+  | { readonly kind: 'domain'; readonly uuid: VmUuid; readonly event: string; readonly detail: string }
+  | { readonly kind: 'connection'; readonly connected: boolean }
+
+/** Facts that do not change while the host is up. */
+export type HostFacts = {
+  readonly hostname: string
+  readonly libvirtVersion: string
+  readonly qemuVersion: string
+  readonly cpuCount: number
+  readonly memoryTotalMiB: number
+}
+
+export type StatsSample = {
+  readonly guests: readonly GuestStats[]
+  /** Current and maximum memory of all running guests. */
+  readonly memoryAllocatedMiB: number
+  readonly memoryProvisionedMiB: number
+  readonly vcpusAllocated: number
+}
+
+/**
+ * libvirt as pvcnoded needs it. Every call has a deadline inside; after PVC_HYPERVISOR_TIMEOUT the call may still take
+ * effect (a deadline is not an outcome). PVC_HYPERVISOR_UNAVAILABLE: not connected, nothing was asked.
+ */
+export type Hypervisor = {
+  readonly isConnected: boolean
+  facts(): Promise<HostFacts>
+  /** All domains libvirt knows, also inactive ones and ones whose start is in flight. */
+  list(): Promise<readonly DomainInfo[]>
+  /** Live XML of a domain; undefined when there is none. */
+  xml(uuid: VmUuid): Promise<string | undefined>
+  /**
+   * Creates a transient domain from `xml` with our mark in its metadata.
+   * The promise may outlive its deadline: see {@link outstandingCreates}.
+   * @throws PVC_HYPERVISOR_FAILED, PVC_HYPERVISOR_TIMEOUT
+   */
+  create(uuid: VmUuid, xml: string, mark: DomainMark): Promise<void>
+  /** VMs whose create call was sent and has not returned yet, whether or not its deadline has passed. */
+  outstandingCreates(): ReadonlySet<VmUuid>
+  /** Presses the ACPI power button, and asks the guest agent when one answers. */
+  shutdown(uuid: VmUuid): Promise<void>
+  /** Ends the domain at once; no error when it is gone already. */
+  destroy(uuid: VmUuid): Promise<void>
+  /** Removes a leftover persistent definition; no error when there is none. */
+  undefine(uuid: VmUuid): Promise<void>
+  reset(uuid: VmUuid): Promise<void>
+  suspend(uuid: VmUuid): Promise<void>
+  resume(uuid: VmUuid): Promise<void>
+  blockResize(uuid: VmUuid, device: string, sizeBytes: number): Promise<void>
+  /** Statistics of all running guests in one call. */
+  stats(): Promise<StatsSample>
+  /** Makes libvirt know the Ceph key of guests; the value never appears in argv or logs. */
+  ensureSecret(uuid: string, usage: string, value: Buffer): Promise<void>
+  subscribe(listener: (event: HypervisorEvent) => void): () => void
+  close(): Promise<void>
+}

@@ -1,0 +1,96 @@
+import {
+  AuditEntry,
+  AuthToken,
+  Cluster,
+  Decision,
+  PrimaryEpoch,
+  PrimaryLease,
+  SchemaVersion,
+} from '../model/cluster.ts'
+import { VmDocument, VmNameReservation, VmStatus } from '../model/domain.ts'
+import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
+import { FenceJournal, NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
+import { Pool, Volume } from '../model/storage.ts'
+import { json } from './codec.ts'
+import type { Dir, Key } from './key.ts'
+
+const codecs = {
+  schema: json(SchemaVersion),
+  cluster: json(Cluster),
+  lease: json(PrimaryLease),
+  epoch: json(PrimaryEpoch),
+  nodeSpec: json(NodeSpec),
+  nodeStatus: json(NodeStatus),
+  nodeStats: json(NodeStats),
+  nodeSeqs: json(NodeSeqs),
+  nodeAlive: json(NodeAlive),
+  fence: json(FenceJournal),
+  vm: json(VmDocument),
+  vmStatus: json(VmStatus),
+  vmName: json(VmNameReservation),
+  pool: json(Pool),
+  volume: json(Volume),
+  token: json(AuthToken),
+  audit: json(AuditEntry),
+  decision: json(Decision),
+}
+
+function dir<T>(path: string, codec: Key<T>['codec']): Dir<T> {
+  return { path, child: (name) => ({ path: `${path}/${name}`, codec }) }
+}
+
+/** The only version of the tree this build reads and writes. */
+export const SCHEMA_VERSION = 1
+
+/**
+ * The ZooKeeper tree, written once. No other file holds a path literal. One document has one writer at a time,
+ * because the client has no transactions: what must change together is one document.
+ */
+export const tree = {
+  schema: { path: '/schema', codec: codecs.schema } satisfies Key<SchemaVersion>,
+  cluster: { path: '/cluster', codec: codecs.cluster } satisfies Key<Cluster>,
+  primary: {
+    lease: { path: '/primary/lease', codec: codecs.lease } satisfies Key<PrimaryLease>,
+    epoch: { path: '/primary/epoch', codec: codecs.epoch } satisfies Key<PrimaryEpoch>,
+  },
+  nodes: dir('/nodes', codecs.nodeSpec),
+  node: (name: NodeName) => ({
+    spec: { path: `/nodes/${name}`, codec: codecs.nodeSpec } satisfies Key<NodeSpec>,
+    status: { path: `/nodes/${name}/status`, codec: codecs.nodeStatus } satisfies Key<NodeStatus>,
+    stats: { path: `/nodes/${name}/stats`, codec: codecs.nodeStats } satisfies Key<NodeStats>,
+    seqs: { path: `/nodes/${name}/seqs`, codec: codecs.nodeSeqs } satisfies Key<NodeSeqs>,
+    alive: { path: `/nodes/${name}/alive`, codec: codecs.nodeAlive } satisfies Key<NodeAlive>,
+    fence: { path: `/nodes/${name}/fence`, codec: codecs.fence } satisfies Key<FenceJournal>,
+  }),
+  vms: dir('/vms', codecs.vm),
+  vm: (uuid: VmUuid) => ({
+    spec: { path: `/vms/${uuid}`, codec: codecs.vm } satisfies Key<VmDocument>,
+    status: { path: `/vms/${uuid}/status`, codec: codecs.vmStatus } satisfies Key<VmStatus>,
+  }),
+  /** One znode per VM name: its creation decides who gets the name. */
+  vmNames: dir('/vmnames', codecs.vmName),
+  pools: dir('/storage/pools', codecs.pool),
+  pool: (name: PoolName) => ({ path: `/storage/pools/${name}`, codec: codecs.pool }) satisfies Key<Pool>,
+  volumes: (pool: PoolName) => dir(`/storage/volumes/${pool}`, codecs.volume),
+  volume: (pool: PoolName, name: VolumeName) =>
+    ({ path: `/storage/volumes/${pool}/${name}`, codec: codecs.volume }) satisfies Key<Volume>,
+  volumePools: { path: '/storage/volumes' },
+  tokens: dir('/auth/tokens', codecs.token),
+  audit: dir('/audit', codecs.audit),
+  decisions: dir('/decisions', codecs.decision),
+} as const
+
+/** Permanent parents that must exist before anything else is written, parents first. */
+export const TREE_DIRS: readonly string[] = [
+  '/primary',
+  '/nodes',
+  '/vms',
+  '/vmnames',
+  '/storage',
+  '/storage/pools',
+  '/storage/volumes',
+  '/auth',
+  '/auth/tokens',
+  '/audit',
+  '/decisions',
+]
