@@ -1,7 +1,7 @@
 /** Sizes: bytes are the only stored unit of storage, MiB the only one of memory; text with a unit is for people. */
 export const BYTES_PER_MIB = 1024 * 1024
 
-const SIZE_UNITS = ['', 'K', 'M', 'G', 'T', 'P', 'E'] as const
+const SIZE_UNITS: readonly string[] = ['', 'K', 'M', 'G', 'T', 'P', 'E']
 
 /**
  * Parses a size such as `10G`, `10GiB`, `512M`, `1.5T` or a bare number of bytes (units are powers of 1024).
@@ -11,7 +11,7 @@ export function parseSizeBytes(text: string): number | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([KMGTPE]?)(?:i?B)?\s*$/i.exec(text)
   if (!match) return undefined
   const unit = (match[2] ?? '').toUpperCase()
-  const power = SIZE_UNITS.findIndex((candidate) => candidate === unit)
+  const power = SIZE_UNITS.indexOf(unit)
   const bytes = Math.round(Number(match[1]) * 1024 ** power)
   return Number.isSafeInteger(bytes) ? bytes : undefined
 }

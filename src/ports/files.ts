@@ -15,6 +15,8 @@ export type NodeFiles = {
   removePermit(uuid: VmUuid): Promise<void>
   /** VMs that have a QEMU process on this machine, by /proc, whatever libvirt says. */
   qemuProcesses(): Promise<ReadonlyMap<VmUuid, number>>
+  /** Kills a QEMU process that libvirt has lost track of (SIGKILL by pidfd); no error when it is gone already. */
+  killQemu(uuid: VmUuid, pid: number): Promise<void>
   /** Pids of local processes that have librbd loaded and name the volume (`pool/volume`) in their arguments. */
   volumeUsers(volume: string): Promise<readonly number[]>
   hostSample(): Promise<HostSample>

@@ -59,6 +59,8 @@ export type Hypervisor = {
   facts(): Promise<HostFacts>
   /** All domains libvirt knows, also inactive ones and ones whose start is in flight. */
   list(): Promise<readonly DomainInfo[]>
+  /** One domain, or undefined when libvirt knows none with this UUID. */
+  get(uuid: VmUuid): Promise<DomainInfo | undefined>
   /** Live XML of a domain; undefined when there is none. */
   xml(uuid: VmUuid): Promise<string | undefined>
   /**
