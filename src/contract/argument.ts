@@ -1,0 +1,160 @@
+import { z } from 'zod'
+import { parseSizeBytes } from '../base/units.ts'
+
+/**
+ * Kinds of arguments. All arrive as text, from the query string or a form. An empty text counts as absent where the
+ * argument is optional, because the recorded clients send `name=` for values they were not given.
+ */
+
+const TRUE_WORDS: readonly string[] = ['true', 't', 'yes', 'y', 'on', '1']
+const FALSE_WORDS: readonly string[] = ['false', 'f', 'no', 'n', 'off', '0']
+
+const blankIsAbsent = (value: unknown) => (value === '' ? undefined : value)
+
+/** Text that must be given. */
+export const requiredText = z.string({ error: missing }).min(1, 'must not be empty')
+
+function missing(issue: { readonly input?: unknown }): string {
+  return issue.input === undefined ? 'is required' : 'must be given once'
+}
+
+/** Text that may be absent. */
+export const optionalText = z.preprocess(blankIsAbsent, z.string({ error: missing }).optional())
+
+const Flag = z.string({ error: missing }).transform((text, context) => {
+  const word = text.toLowerCase()
+  if (TRUE_WORDS.includes(word)) return true
+  if (FALSE_WORDS.includes(word)) return false
+  context.addIssue({ code: 'custom', message: 'must be true or false' })
+  return z.NEVER
+})
+
+/** `True`, `true`, `yes`, `on`, `1` … and their opposites; absent means false. */
+export const flag = z.preprocess(blankIsAbsent, Flag.optional()).transform((value) => value ?? false)
+
+/** As {@link flag}, absent stays undefined. */
+export const optionalFlag = z.preprocess(blankIsAbsent, Flag.optional())
+
+/** As {@link flag}, must be given. */
+export const requiredFlag = z.preprocess(blankIsAbsent, Flag)
+
+function integerText(min: number, max: number) {
+  return z.string({ error: missing }).transform((text, context) => {
+    const value = /^\s*[+-]?\d{1,15}\s*$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    context.addIssue({ code: 'custom', message: `must be a whole number from ${min} to ${max}` })
+    return z.NEVER
+  })
+}
+
+/** A whole number from `min` to `max` that must be given. */
+export function requiredInteger(min: number, max: number) {
+  return z.preprocess(blankIsAbsent, integerText(min, max))
+}
+
+/** A whole number from `min` to `max` that may be absent. */
+export function optionalInteger(min: number, max: number) {
+  return z.preprocess(blankIsAbsent, integerText(min, max).optional())
+}
+
+/** One of `words`, must be given. */
+export function requiredWord<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.enum(words, { error: (issue) => (issue.input === undefined ? 'is required' : oneOf(words)) })
+}
+
+/** One of `words`, or absent. */
+export function optionalWord<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.preprocess(blankIsAbsent, z.enum(words, { error: () => oneOf(words) }).optional())
+}
+
+function oneOf(words: readonly string[]): string {
+  return `must be one of ${words.join(', ')}`
+}
+
+/** A repeatable argument; absent is an empty list. */
+export const textList = z.preprocess(
+  (value) => {
+    if (value === undefined || value === '') return []
+    return typeof value === 'string' ? [value] : value
+  },
+  z.array(z.string().min(1, 'must not be empty')),
+)
+
+/** Comma-separated names; absent stays undefined, empty text is an empty list. */
+export const optionalNames = z.preprocess(
+  (value) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((name) => name.trim())
+          .filter((name) => name !== '')
+      : value,
+  z.array(z.string()).optional(),
+)
+
+/** A size such as `10G` or a number of bytes. */
+export const sizeBytes = requiredText.transform((text, context) => {
+  const bytes = parseSizeBytes(text)
+  if (bytes !== undefined && bytes > 0) return bytes
+  context.addIssue({ code: 'custom', message: 'must be a size such as 10G, 512M or a number of bytes' })
+  return z.NEVER
+})
+
+/** As {@link sizeBytes}, may be absent. */
+export const optionalSizeBytes = z.preprocess(blankIsAbsent, sizeBytes.optional())
+
+/** Longest accepted filter expression: bounds the work a pattern can cause together with the check below. */
+export const MAX_PATTERN_LENGTH = 256
+
+/**
+ * A list filter: a regular expression matched anywhere unless it starts with `^` or ends with `$`, as the older API did.
+ * Patterns that can take exponential time (a repeated group that itself holds a repetition, back-references) are refused.
+ */
+export const optionalPattern = z.preprocess(
+  blankIsAbsent,
+  z
+    .string({ error: missing })
+    .transform((text, context) => {
+      const refuse = (message: string) => {
+        context.addIssue({ code: 'custom', message })
+        return z.NEVER
+      }
+      if (text.length > MAX_PATTERN_LENGTH) return refuse(`must not be longer than ${MAX_PATTERN_LENGTH} characters`)
+      if (isCostlyPattern(text))
+        return refuse('must not repeat a group that repeats or branches, nor refer back to one')
+      try {
+        return new RegExp(text)
+      } catch {
+        return refuse('must be a regular expression')
+      }
+    })
+    .optional(),
+)
+
+/** True for patterns whose matching time may grow exponentially: nested repetition, repeated alternation, back-references. */
+export function isCostlyPattern(text: string): boolean {
+  const groups: { hasRepeat: boolean }[] = [{ hasRepeat: false }]
+  let repeats = 0
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at]
+    if (char === '\\') {
+      if (/[1-9k]/.test(text[at + 1] ?? '')) return true
+      at += 1
+    } else if (char === '[') {
+      for (at += 1; at < text.length && text[at] !== ']'; at += 1) if (text[at] === '\\') at += 1
+    } else if (char === '(') {
+      groups.push({ hasRepeat: false })
+    } else if (char === '|') {
+      for (const group of groups) group.hasRepeat = true
+    } else if (char === ')') {
+      const closed = groups.length > 1 ? groups.pop() : undefined
+      if (closed?.hasRepeat && /[*+{]/.test(text[at + 1] ?? '')) return true
+      if (closed?.hasRepeat) for (const group of groups) group.hasRepeat = true
+    } else if (char === '*' || char === '+' || char === '{') {
+      repeats += 1
+      for (const group of groups) group.hasRepeat = true
+    }
+  }
+  // Several unbounded repetitions in a row are polynomial only, but their degree is their number.
+  return repeats > 6
+}

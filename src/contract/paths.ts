@@ -1,0 +1,92 @@
+/**
+ * Where each route lives, as plain data: no schema is evaluated by importing this file, so that the command-line client
+ * stays quick to start. The schemas of a route are in the file of its noun, under the same id.
+ */
+
+/** Prefix of every path below. */
+export const API_PREFIX = '/api/v1'
+
+/** Header that carries the token; `Authorization: Bearer TOKEN` is accepted too. */
+export const TOKEN_HEADER = 'x-api-key'
+
+/** TCP port of pvcapid when nothing else is configured. */
+export const DEFAULT_API_PORT = 7370
+
+/**
+ * Who may call a route: `anyone` needs no token; the others need at least that role
+ * (an admin may do what an operator may, an operator what a reader may).
+ */
+export type Access = 'anyone' | 'read-only' | 'operator' | 'admin'
+
+export type RouteAddress = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** Relative to {@link API_PREFIX}; `{name}` is a path argument. */
+  readonly path: string
+  readonly access: Access
+  /** Arguments too long for a query string: clients send them as an urlencoded form body. */
+  readonly form?: readonly string[]
+}
+
+/** Every route: id → address. */
+export const ROUTES = {
+  root: { method: 'GET', path: '/', access: 'anyone' },
+  status: { method: 'GET', path: '/status', access: 'read-only' },
+  primaryNode: { method: 'GET', path: '/status/primary_node', access: 'anyone' },
+  setMaintenance: { method: 'POST', path: '/status', access: 'admin' },
+  audit: { method: 'GET', path: '/audit', access: 'admin' },
+
+  nodeList: { method: 'GET', path: '/node', access: 'read-only' },
+  nodeInfo: { method: 'GET', path: '/node/{node}', access: 'read-only' },
+  nodeDaemonState: { method: 'GET', path: '/node/{node}/daemon-state', access: 'read-only' },
+  nodeCoordinatorState: { method: 'GET', path: '/node/{node}/coordinator-state', access: 'read-only' },
+  nodeDomainState: { method: 'GET', path: '/node/{node}/domain-state', access: 'read-only' },
+
+  vmList: { method: 'GET', path: '/vm', access: 'read-only' },
+  vmDefine: { method: 'POST', path: '/vm', access: 'operator', form: ['xml'] },
+  vmDefineNamed: { method: 'POST', path: '/vm/{vm}', access: 'operator', form: ['xml'] },
+  vmInfo: { method: 'GET', path: '/vm/{vm}', access: 'read-only' },
+  vmModify: { method: 'PUT', path: '/vm/{vm}', access: 'operator', form: ['xml'] },
+  vmDelete: { method: 'DELETE', path: '/vm/{vm}', access: 'operator' },
+  vmMeta: { method: 'GET', path: '/vm/{vm}/meta', access: 'read-only' },
+  vmSetMeta: { method: 'POST', path: '/vm/{vm}/meta', access: 'operator' },
+  vmTags: { method: 'GET', path: '/vm/{vm}/tags', access: 'read-only' },
+  vmEditTags: { method: 'POST', path: '/vm/{vm}/tags', access: 'operator' },
+  vmState: { method: 'GET', path: '/vm/{vm}/state', access: 'read-only' },
+  vmSetState: { method: 'POST', path: '/vm/{vm}/state', access: 'operator' },
+  vmNode: { method: 'GET', path: '/vm/{vm}/node', access: 'read-only' },
+
+  networkList: { method: 'GET', path: '/network', access: 'read-only' },
+
+  poolList: { method: 'GET', path: '/storage/ceph/pool', access: 'read-only' },
+  poolAdd: { method: 'POST', path: '/storage/ceph/pool', access: 'admin' },
+  poolInfo: { method: 'GET', path: '/storage/ceph/pool/{pool}', access: 'read-only' },
+  poolAddNamed: { method: 'POST', path: '/storage/ceph/pool/{pool}', access: 'admin' },
+  volumeList: { method: 'GET', path: '/storage/ceph/volume', access: 'read-only' },
+  volumeAdd: { method: 'POST', path: '/storage/ceph/volume', access: 'operator' },
+  volumeInfo: { method: 'GET', path: '/storage/ceph/volume/{pool}/{volume}', access: 'read-only' },
+  volumeAddNamed: { method: 'POST', path: '/storage/ceph/volume/{pool}/{volume}', access: 'operator' },
+  volumeResize: { method: 'PUT', path: '/storage/ceph/volume/{pool}/{volume}', access: 'operator' },
+  volumeRemove: { method: 'DELETE', path: '/storage/ceph/volume/{pool}/{volume}', access: 'operator' },
+} as const satisfies Record<string, RouteAddress>
+
+export type RouteId = keyof typeof ROUTES
+
+/** Address of a route without its literal types, for code that treats all routes alike. */
+export function routeAddress(id: RouteId): RouteAddress {
+  return ROUTES[id]
+}
+
+/** Fills the path arguments of a route. Missing ones throw: that is a bug of the caller. */
+export function routePath(id: RouteId, args: Readonly<Record<string, unknown>>): string {
+  const path = ROUTES[id].path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = args[name]
+    if (typeof value !== 'string' || value === '') throw new Error(`route ${id} needs the argument ${name}`)
+    return encodeURIComponent(value)
+  })
+  return API_PREFIX + path
+}
+
+/** Names of the path arguments of a route, in order. */
+export function pathArguments(id: RouteId): readonly string[] {
+  return [...ROUTES[id].path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '')
+}
