@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 /** Files that prove the tree and the tests themselves; never collected as tests. */
-const exclude = ['**/node_modules/**', 'dist/**', 'test/arch/fixtures/**', 'test/data/**']
+const exclude = ['**/node_modules/**', 'dist/**', 'test/data/**']
 
 /** A project of quick tests: no daemon, no network but loopback, parallel files. */
 function quick(name: string) {
