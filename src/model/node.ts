@@ -75,7 +75,10 @@ export const NodeStatus = z.object({
   os: z.string(),
   arch: z.string(),
   resources: Resources,
+  /** VMs that run here, sorted; empty when there are more than the document can hold: then vms/U/status tells. */
   runningDomains: z.array(VmUuid),
+  /** How many VMs run here, always exact. */
+  domainsCount: z.number().int().nonnegative(),
   incoming: z.array(z.object({ vm: VmUuid, migrationId: z.string() })),
   /** What is wrong on this node now; an entry disappears when its cause is gone. */
   faults: z.array(Fault),
@@ -127,8 +130,11 @@ export type NodeStats = z.infer<typeof NodeStats>
 export const NodeSeqs = z.object({ seqs: z.record(z.string(), z.number().int().nonnegative()) })
 export type NodeSeqs = z.infer<typeof NodeSeqs>
 
-/** Ephemeral proof of life. Data = life, updated in place, never absent during a change of life. */
-export const NodeAlive = z.object({ life: LifeId })
+/**
+ * Ephemeral proof of life. Data = life, updated in place, never absent during a change of life. The machine id tells an
+ * older session of the same machine, which may be replaced, from another machine that was given the same name by mistake.
+ */
+export const NodeAlive = z.object({ life: LifeId, machineId: z.string().optional() })
 export type NodeAlive = z.infer<typeof NodeAlive>
 
 /** Fence journal of a node; it exists for ever. Created closed by the node at registration, then written by the primary only. */
