@@ -1,0 +1,139 @@
+import { unreachable } from '../../base/assert.ts'
+import type { VmStatus } from '../../model/domain.ts'
+import { type ErrorCode, errorChain, hasCode, PvcError } from '../../model/errors.ts'
+import type { VmUuid } from '../../model/ids.ts'
+import type { Versioned } from '../../ports/store.ts'
+import { tree } from '../../schema/tree.ts'
+import type { VmAction } from './decide.ts'
+import type { Observed } from './observe.ts'
+import { type ActionOutcome, applyPatch, type StatusPatch } from './patch.ts'
+import type { Certificate, DomainPorts } from './ports.ts'
+import { vncOf } from './vnc.ts'
+import { prepareVolumes } from './volumes/prepare.ts'
+
+/** A start may only be asked for while the session is certain to live this long (protocol N4). */
+const START_LEASE_MS = 2000
+
+/** Trying again cannot help before somebody changes something. */
+const FINAL_CODES: readonly ErrorCode[] = ['PVC_CEPH_NOT_FOUND', 'PVC_XML_INVALID']
+
+const DONE: ActionOutcome = { kind: 'done' }
+
+type Context = {
+  readonly ports: DomainPorts
+  readonly certificate: Certificate
+  readonly uuid: VmUuid
+  readonly observed: Observed
+}
+
+/** Does one thing for a VM, idempotently. Expected failures are outcomes; anything else is thrown and retried by the loop. */
+export async function applyVmAction(context: Context, action: VmAction): Promise<ActionOutcome> {
+  const { ports, uuid } = context
+  switch (action.kind) {
+    case 'write':
+      return write(context, action.patch)
+    case 'start':
+      return ports.starts.run(() => start(context, action))
+    case 'shutdown':
+      await ports.hypervisor.shutdown(uuid)
+      return DONE
+    case 'destroy':
+      await ports.hypervisor.destroy(uuid)
+      return DONE
+    case 'destroy-foreign':
+      return destroyForeign(context)
+    case 'undefine':
+      await ports.hypervisor.undefine(uuid)
+      return DONE
+    case 'revoke-permit':
+      await ports.files.removePermit(uuid)
+      return DONE
+    case 'clean-volumes':
+      await cleanVolumes(context, action.spec.rbdList)
+      return DONE
+    case 'kill-orphan':
+      await ports.files.killQemu(uuid, action.pid)
+      return DONE
+    default:
+      return unreachable(action)
+  }
+}
+
+async function write(context: Context, patch: StatusPatch): Promise<ActionOutcome> {
+  const { ports, certificate, uuid, observed } = context
+  const before = observed.status
+  if (before === undefined) throw new PvcError('PVC_STORE_MISSING', `status of VM ${uuid} vanished`)
+  const next = applyPatch(before.value, await withVnc(context, before, patch), ports.clock.wallMs())
+  // Noted first: should the answer be lost, this node has still "seen" the number it may have written.
+  ports.seqs.check(uuid, next.seq)
+  try {
+    await certificate.session.set(tree.vm(uuid).status, next, before.version)
+  } catch (error) {
+    if (hasCode(error, 'PVC_STORE_VERSION')) return { kind: 'retryable', reason: 'the status changed in between' }
+    throw error
+  }
+  return DONE
+}
+
+/** The VNC address is known only once the domain runs, so it is added to the news that it does. */
+async function withVnc(context: Context, before: Versioned<VmStatus>, patch: StatusPatch): Promise<StatusPatch> {
+  if (patch.phase !== 'running' || before.value.startedGeneration !== 0) return patch
+  const xml = await context.ports.hypervisor.xml(context.uuid)
+  return { ...patch, vnc: xml === undefined ? null : vncOf(xml) }
+}
+
+async function start(context: Context, action: VmAction & { kind: 'start' }): Promise<ActionOutcome> {
+  const { ports, certificate, uuid, observed } = context
+  try {
+    const refusal = await prepareVolumes(ports, action.spec.rbdList, action.isExitUnclean)
+    if (refusal !== undefined) return { kind: 'final', reason: refusal }
+    // Looking at the volumes may have taken seconds: only what is certain now counts (protocol N4).
+    const status = await certificate.session.get(tree.vm(uuid).status)
+    if (status === undefined || status.version !== observed.status?.version) {
+      return { kind: 'retryable', reason: 'the status changed in between' }
+    }
+    if (
+      ports.certificate()?.session !== certificate.session ||
+      certificate.session.leaseValidForMs() < START_LEASE_MS
+    ) {
+      return { kind: 'retryable', reason: 'the ZooKeeper session of this node is not certain to last' }
+    }
+    await ports.files.writePermit(uuid, action.mark)
+    await ports.hypervisor.create(uuid, action.spec.xml, action.mark)
+    return DONE
+  } catch (error) {
+    return startFailure(error)
+  }
+}
+
+function startFailure(error: unknown): ActionOutcome {
+  if (!(error instanceof PvcError)) throw error
+  const reason = errorChain(error)
+  const isFinal = FINAL_CODES.includes(error.code) || error.details['isFinal'] === true
+  return { kind: isFinal ? 'final' : 'retryable', reason }
+}
+
+async function destroyForeign(context: Context): Promise<ActionOutcome> {
+  const { ports, certificate, uuid } = context
+  // A lagging server may have shown an old record: a healthy domain must not die of that (protocol N9).
+  await certificate.session.sync()
+  const status = await certificate.session.get(tree.vm(uuid).status)
+  if (status?.version !== context.observed.status?.version) {
+    return { kind: 'retryable', reason: 'the record changed in between' }
+  }
+  ports.log.warn({ vm: uuid, run: status?.value.run ?? null }, 'destroying a domain whose run record is not its own')
+  await ports.files.removePermit(uuid)
+  await ports.hypervisor.destroy(uuid)
+  return DONE
+}
+
+async function cleanVolumes(context: Context, volumes: Parameters<typeof prepareVolumes>[1]): Promise<void> {
+  const { ports, uuid } = context
+  try {
+    const refusal = await prepareVolumes(ports, volumes, true)
+    if (refusal !== undefined) ports.log.warn({ vm: uuid, refusal }, 'a volume stays locked after the VM ended')
+  } catch (error) {
+    if (!hasCode(error, 'PVC_CEPH_FAILED', 'PVC_CEPH_TIMEOUT', 'PVC_CEPH_NOT_FOUND')) throw error
+    ports.log.warn({ vm: uuid, error: errorChain(error) }, 'dead RBD clients of an ended VM could not be looked for')
+  }
+}

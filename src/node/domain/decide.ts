@@ -1,0 +1,274 @@
+import { isVmSpec, type VmSpec, type VmStatus } from '../../model/domain.ts'
+import { nextStartAtMs, recentStarts, START_LIMIT, type VmMemory, wishKey } from './memory.ts'
+import type { LocalDomain, Mark, VmObservation } from './observation.ts'
+import type { StatusPatch } from './patch.ts'
+
+/** One thing to do for a VM. After each, the world is looked at again. */
+export type VmAction =
+  /** Compare-and-set of the status: take, release or plain news. */
+  | { readonly kind: 'write'; readonly why: string; readonly patch: StatusPatch }
+  | { readonly kind: 'start'; readonly mark: Mark; readonly spec: VmSpec; readonly isExitUnclean: boolean }
+  | { readonly kind: 'shutdown' }
+  | { readonly kind: 'destroy'; readonly why: string }
+  /** Destroy only after a sync and a second look at the record. */
+  | { readonly kind: 'destroy-foreign'; readonly why: string }
+  | { readonly kind: 'undefine' }
+  | { readonly kind: 'revoke-permit' }
+  /** Blocklist what a dead QEMU of ours left on the volumes, so that the next node finds them free. */
+  | { readonly kind: 'clean-volumes'; readonly spec: VmSpec }
+  | { readonly kind: 'kill-orphan'; readonly pid: number }
+
+/** A problem of this VM that the node publishes while it lasts. */
+export type VmProblem = { readonly id: string; readonly message: string }
+
+/** What to do next (undefined: nothing), what to remember, when to look again without an event. */
+export type VmDecision = {
+  readonly action: VmAction | undefined
+  readonly memory: VmMemory
+  readonly wakeInMs: number | undefined
+  readonly problems: readonly VmProblem[]
+}
+
+/** An ACPI press may be lost while the guest boots, so it is repeated. */
+const PRESS_AGAIN_MS = 5000
+const LOOK_AGAIN_MS = 1000
+/** So long may a QEMU exist that libvirt does not know: libvirtd may be reconnecting to it. */
+const ORPHAN_MS = 30_000
+
+function result(
+  memory: VmMemory,
+  action?: VmAction,
+  wakeInMs?: number,
+  problems: readonly VmProblem[] = [],
+): VmDecision {
+  return { action, memory, wakeInMs, problems }
+}
+
+/**
+ * Decides the next step for one VM on this node (protocol N3 to N6, N9). Total and deterministic; the caller has already
+ * made sure that the node is certified in the present session.
+ */
+export function decideVm(o: VmObservation): VmDecision {
+  const memory = freshenMemory(o)
+  if (!o.isSeqTrusted) return result(memory)
+  const record = o.status?.run ?? null
+  const isMine = record !== null && record.node === o.self && record.life === o.life && record.holder === null
+  if (o.domain !== undefined) {
+    if (!o.domain.isActive) return decideLeftover(o, o.domain, memory)
+    return isMine && o.status !== undefined && isMarked(o.domain, o.life, o.status.seq)
+      ? decideRunning(o, o.domain, o.status, memory)
+      : decideForeign(o, o.domain, memory)
+  }
+  if (o.status === undefined) return decideIdle(o, memory)
+  if (isMine) return decideGone(o, o.status, memory)
+  if (o.isCreateOutstanding || o.qemuPid !== undefined) return decideDrain(o, memory)
+  if (o.permit !== undefined) return result(memory, { kind: 'revoke-permit' })
+  if (record === null) return decideFree(o, o.status, memory)
+  if (record.node === o.self && record.holder === null) return decideTake(o, o.status, memory)
+  return result(memory)
+}
+
+function isMarked(domain: LocalDomain, life: string, seq: number): boolean {
+  return domain.mark !== undefined && domain.mark.life === life && domain.mark.seq === seq
+}
+
+/** A new wish clears the crash counter and the last failure. */
+function freshenMemory(o: VmObservation): VmMemory {
+  const key = isVmSpec(o.spec) ? wishKey(o.spec) : ''
+  const memory = key === o.memory.wishKey ? o.memory : { ...o.memory, wishKey: key, startsAtMs: [], failure: undefined }
+  return { ...memory, createSinceMs: o.isCreateOutstanding ? (memory.createSinceMs ?? o.nowMs) : undefined }
+}
+
+function wantsOn(o: VmObservation): o is VmObservation & { spec: VmSpec } {
+  return isVmSpec(o.spec) && o.spec.power === 'on' && o.spec.hold === null
+}
+
+/** libvirt lists an inactive domain: a start in flight, or a persistent definition somebody left. */
+function decideLeftover(o: VmObservation, domain: LocalDomain, memory: VmMemory): VmDecision {
+  if (o.isCreateOutstanding) return decideDrain(o, memory)
+  if (domain.mark === undefined && o.spec === undefined) return result(memory)
+  if (o.permit !== undefined) return result(memory, { kind: 'revoke-permit' })
+  return result(memory, { kind: 'undefine' }, LOOK_AGAIN_MS)
+}
+
+function decideForeign(o: VmObservation, domain: LocalDomain, memory: VmMemory): VmDecision {
+  const migration = o.status?.migration ?? null
+  if (domain.migrationId !== undefined && migration !== null && domain.migrationId === migration.id)
+    return result(memory)
+  if (domain.mark === undefined && o.spec === undefined && o.status === undefined) {
+    const message = `A domain with UUID ${o.uuid} runs on this node but is not a VM of this cluster; move it away or define it.`
+    return result(memory, undefined, undefined, [{ id: 'ALIEN_DOMAIN', message }])
+  }
+  return result(memory, { kind: 'destroy-foreign', why: 'the run record does not name this domain' })
+}
+
+/** Our domain runs. */
+function decideRunning(o: VmObservation, domain: LocalDomain, status: VmStatus, memory: VmMemory): VmDecision {
+  const spec = isVmSpec(o.spec) ? o.spec : undefined
+  const isStopNow = spec === undefined || spec.wishes.stopNow > status.done.stopNow
+  const isRestart = spec !== undefined && spec.wishes.restart > status.done.restart
+  if (isStopNow) return result(memory, { kind: 'destroy', why: 'an immediate stop was asked for' })
+  if (isRestart || spec.power !== 'on') return decideStopping(o, status, memory)
+  const settled: VmMemory = {
+    ...memory,
+    shutdown: undefined,
+    orphanSinceMs: undefined,
+    isExitUnclean: true,
+    failure: undefined,
+  }
+  const problems: VmProblem[] = []
+  if (domain.isPaused && domain.reason === 'ioerror') {
+    const message = `VM ${spec.name} is paused by a storage error; look at Ceph, then restart the VM.`
+    problems.push({ id: 'VM_IO_ERROR', message })
+  }
+  const patch = newsOf(status, {
+    phase: 'running',
+    observedGeneration: spec.generation,
+    failedReason: '',
+    done: { ...status.done, start: spec.wishes.start },
+    ...(status.startedGeneration === 0 ? { startedGeneration: memory.startedGeneration ?? spec.generation } : {}),
+  })
+  return result(settled, patch && { kind: 'write', why: 'running', patch }, undefined, problems)
+}
+
+function decideStopping(o: VmObservation, status: VmStatus, memory: VmMemory): VmDecision {
+  if (status.phase !== 'stopping') {
+    return result(memory, { kind: 'write', why: 'stopping', patch: { phase: 'stopping' } })
+  }
+  const asked = memory.shutdown
+  if (asked === undefined) {
+    const shutdown = { askedAtMs: o.nowMs, pressedAtMs: o.nowMs }
+    return result({ ...memory, shutdown }, { kind: 'shutdown' }, PRESS_AGAIN_MS)
+  }
+  const leftMs = asked.askedAtMs + o.shutdownTimeoutMs - o.nowMs
+  if (leftMs <= 0) {
+    return result(memory, { kind: 'destroy', why: `the guest did not shut down within ${o.shutdownTimeoutMs} ms` })
+  }
+  const pressInMs = asked.pressedAtMs + PRESS_AGAIN_MS - o.nowMs
+  if (pressInMs > 0) return result(memory, undefined, Math.min(pressInMs, leftMs))
+  const shutdown = { ...asked, pressedAtMs: o.nowMs }
+  return result({ ...memory, shutdown }, { kind: 'shutdown' }, Math.min(PRESS_AGAIN_MS, leftMs))
+}
+
+/** We hold the record and there is no domain: it ended, or was not started yet. */
+function decideGone(o: VmObservation, status: VmStatus, memory: VmMemory): VmDecision {
+  if (o.isCreateOutstanding || o.qemuPid !== undefined) return decideDrain(o, memory)
+  // A guest that we asked to shut down and that is gone closed its disks in an orderly way.
+  const isExitUnclean = memory.shutdown === undefined && memory.isExitUnclean
+  const calm: VmMemory = { ...memory, orphanSinceMs: undefined, shutdown: undefined, isExitUnclean }
+  if (!wantsOn(o) || o.spec.node !== o.self) return decideRelease(o, calm)
+  const done = { ...status.done, restart: o.spec.wishes.restart, stopNow: o.spec.wishes.stopNow }
+  const isRestartWished = status.done.restart !== done.restart
+  if (isRestartWished || status.done.stopNow !== done.stopNow || status.phase !== 'starting') {
+    const restarts = status.phase === 'running' && !isRestartWished ? status.restarts + 1 : status.restarts
+    const patch: StatusPatch = { phase: 'starting', done, restarts, startedGeneration: 0, vnc: null }
+    return result(calm, { kind: 'write', why: 'starting again', patch })
+  }
+  return decideStart(o, o.spec, status, calm)
+}
+
+function decideStart(o: VmObservation, spec: VmSpec, status: VmStatus, memory: VmMemory): VmDecision {
+  const starts = recentStarts(memory, o.nowMs)
+  const reason = memory.failure?.reason
+  if (memory.failure?.isFinal || starts.length >= START_LIMIT) {
+    const failedReason =
+      reason ?? `The guest ended ${starts.length} times within 10 minutes; see its console and the QEMU log.`
+    return decideFail(o, spec, status, memory, failedReason)
+  }
+  if (reason !== undefined && status.failedReason !== reason) {
+    return result(memory, { kind: 'write', why: 'a start failed', patch: { failedReason: reason } })
+  }
+  const waitMs = nextStartAtMs(starts) - o.nowMs
+  if (waitMs > 0) return result(memory, undefined, waitMs)
+  const mark = { life: o.life, seq: status.seq }
+  return result(
+    { ...memory, startsAtMs: [...starts, o.nowMs], startedGeneration: spec.generation },
+    { kind: 'start', mark, spec, isExitUnclean: memory.isExitUnclean },
+  )
+}
+
+function decideFail(o: VmObservation, spec: VmSpec, status: VmStatus, memory: VmMemory, reason: string): VmDecision {
+  if (o.permit !== undefined) return result(memory, { kind: 'revoke-permit' })
+  const patch: StatusPatch = {
+    run: null,
+    phase: 'failed',
+    failedReason: reason,
+    observedGeneration: spec.generation,
+    done: { ...status.done, start: spec.wishes.start },
+    startedGeneration: 0,
+    vnc: null,
+  }
+  return result(memory, { kind: 'write', why: 'failed', patch })
+}
+
+function decideRelease(o: VmObservation, memory: VmMemory): VmDecision {
+  if (o.permit !== undefined) return result(memory, { kind: 'revoke-permit' })
+  if (memory.isExitUnclean && isVmSpec(o.spec) && o.spec.rbdList.length > 0) {
+    // Tried once only: a Ceph that does not answer must not keep the VM from being released.
+    return result({ ...memory, isExitUnclean: false }, { kind: 'clean-volumes', spec: o.spec })
+  }
+  const patch: StatusPatch = { ...idlePatch(o), run: null, phase: 'off' }
+  return result(memory, { kind: 'write', why: 'released', patch })
+}
+
+/** Something of the VM may still be starting or ending here: close the door, then wait until nothing is left (N5). */
+function decideDrain(o: VmObservation, memory: VmMemory): VmDecision {
+  const orphanSinceMs = o.qemuPid === undefined ? undefined : (memory.orphanSinceMs ?? o.nowMs)
+  const next: VmMemory = { ...memory, orphanSinceMs }
+  const isWanted = wantsOn(o) && o.status?.run?.life === o.life
+  if (o.permit !== undefined && !isWanted) return result(next, { kind: 'revoke-permit' })
+  if (o.qemuPid !== undefined && !o.isCreateOutstanding && o.nowMs - (orphanSinceMs ?? o.nowMs) >= ORPHAN_MS) {
+    return result(next, { kind: 'kill-orphan', pid: o.qemuPid })
+  }
+  const slowMs = o.nowMs - (next.createSinceMs ?? o.nowMs)
+  const problems =
+    slowMs < o.createTimeoutMs
+      ? []
+      : [
+          {
+            id: 'VM_START_SLOW',
+            message: `libvirt has been starting VM ${o.uuid} for ${Math.round(slowMs / 1000)} s; look at Ceph.`,
+          },
+        ]
+  return result(next, undefined, LOOK_AGAIN_MS, problems)
+}
+
+/** Nobody holds the record. */
+function decideFree(o: VmObservation, status: VmStatus, memory: VmMemory): VmDecision {
+  if (!isVmSpec(o.spec) || o.spec.node !== o.self) return result(memory)
+  const isFailedStill =
+    status.phase === 'failed' &&
+    o.spec.generation <= status.observedGeneration &&
+    o.spec.wishes.start <= status.done.start
+  if (wantsOn(o) && !isFailedStill) return decideTake(o, status, { ...memory, isExitUnclean: false })
+  if (isFailedStill && o.spec.power === 'on') return result(memory)
+  const patch = newsOf(status, { ...idlePatch(o), phase: 'off' })
+  return result(memory, patch && { kind: 'write', why: 'off', patch })
+}
+
+/** Also from an earlier life of this very machine, which is over: then to run the VM, or to release it in the next step. */
+function decideTake(o: VmObservation, status: VmStatus, memory: VmMemory): VmDecision {
+  const run = { node: o.self, life: o.life, holder: null }
+  const wishes = isVmSpec(o.spec) ? o.spec.wishes : status.done
+  const done = { ...status.done, restart: wishes.restart, stopNow: wishes.stopNow }
+  const patch: StatusPatch = { run, phase: 'starting', done, failedReason: '', startedGeneration: 0, vnc: null }
+  return result(memory, { kind: 'write', why: 'taken', patch })
+}
+
+/** No status document: nothing may run, and a permit must not be left. */
+function decideIdle(o: VmObservation, memory: VmMemory): VmDecision {
+  if (o.isCreateOutstanding || o.qemuPid !== undefined) return decideDrain(o, memory)
+  return o.permit === undefined ? result(memory) : result(memory, { kind: 'revoke-permit' })
+}
+
+/** What an off VM's status says: every wish of the present spec is done. */
+function idlePatch(o: VmObservation): StatusPatch {
+  const base = { startedGeneration: 0, vnc: null, migration: null, failedReason: '', restarts: 0 }
+  return isVmSpec(o.spec) ? { ...base, observedGeneration: o.spec.generation, done: o.spec.wishes } : base
+}
+
+/** The patch when it changes anything, otherwise undefined: a status is written only when it is news. */
+function newsOf(status: VmStatus, patch: StatusPatch): StatusPatch | undefined {
+  const before = JSON.stringify(status)
+  return JSON.stringify({ ...status, ...patch }) === before ? undefined : patch
+}

@@ -1,0 +1,96 @@
+import { Reconciler } from '../../base/reconciler.ts'
+import { errorChain, hasCode } from '../../model/errors.ts'
+import type { VmUuid } from '../../model/ids.ts'
+import { applyVmAction } from './apply.ts'
+import { decideVm, type VmProblem } from './decide.ts'
+import { FIRST_MEMORY, type VmMemory } from './memory.ts'
+import { observeVm } from './observe.ts'
+import { rememberOutcome } from './patch.ts'
+import type { DomainPorts } from './ports.ts'
+
+const RESCAN_MS = 30_000
+const RETRY_MS = 2000
+/** A pass does so many steps at most before it gives way; the next pass goes on. */
+const MAX_STEPS = 12
+
+/** The loop of one VM on this node. */
+export type VmReconciler = {
+  trigger(): void
+  stop(): Promise<void>
+}
+
+/** Creates the loop of one VM; nothing runs before the first trigger. */
+export function createVmReconciler(ports: DomainPorts, uuid: VmUuid): VmReconciler {
+  const log = ports.log.child({ component: 'domain', vm: uuid })
+  let memory: VmMemory = FIRST_MEMORY
+  const board = createProblemBoard(ports, uuid)
+
+  /** One step: look, decide, do. @returns undefined when there was nothing to do, else when to look again. */
+  async function step(): Promise<{ readonly isIdle: boolean; readonly wakeInMs: number | undefined }> {
+    const certificate = ports.certificate()
+    if (certificate === undefined) return { isIdle: true, wakeInMs: undefined }
+    const observed = await observeVm(ports, certificate, uuid, memory)
+    board.setTrusted(observed.observation.isSeqTrusted)
+    const decision = decideVm(observed.observation)
+    memory = decision.memory
+    board.show(decision.problems)
+    if (decision.action === undefined) return { isIdle: true, wakeInMs: decision.wakeInMs }
+    const { action } = decision
+    log.info({ action: describe(action) }, `vm ${action.kind}`)
+    const outcome = await applyVmAction({ ports, certificate, uuid, observed }, action)
+    memory = rememberOutcome(memory, action, outcome)
+    if (outcome.kind !== 'done') log.warn({ action: action.kind, reason: outcome.reason }, 'vm action did not succeed')
+    return { isIdle: action.kind === 'shutdown', wakeInMs: decision.wakeInMs }
+  }
+
+  async function pass() {
+    for (let steps = 0; steps < MAX_STEPS; steps += 1) {
+      const { isIdle, wakeInMs } = await step()
+      if (isIdle) return wakeInMs === undefined ? {} : { wakeInMs }
+    }
+    return { wakeInMs: RETRY_MS }
+  }
+
+  const loop = new Reconciler({
+    clock: ports.clock,
+    pass,
+    rescanMs: RESCAN_MS,
+    retryMs: RETRY_MS,
+    onError(error) {
+      const isExpected = hasCode(error, 'PVC_STORE_SESSION_LOST', 'PVC_STORE_UNAVAILABLE', 'PVC_HYPERVISOR_UNAVAILABLE')
+      log[isExpected ? 'info' : 'warn']({ error: errorChain(error) }, 'looking at the vm failed, trying again')
+    },
+  })
+  return {
+    trigger: () => loop.trigger(),
+    async stop() {
+      await loop.stop()
+      board.show([])
+      board.setTrusted(true)
+    },
+  }
+}
+
+/** Keeps the node's fault list in step with what one VM's decision complains about. */
+function createProblemBoard(ports: DomainPorts, uuid: VmUuid) {
+  let shown: readonly string[] = []
+  return {
+    show(problems: readonly VmProblem[]) {
+      const ids = problems.map((problem) => `${problem.id}:${uuid}`)
+      for (const id of shown) if (!ids.includes(id)) ports.faults.clear(id)
+      for (const problem of problems) ports.faults.set(`${problem.id}:${uuid}`, 'error', problem.message)
+      shown = ids
+    },
+    setTrusted(isTrusted: boolean) {
+      const id = `STORE_ROLLBACK:${uuid}`
+      if (isTrusted) return ports.faults.clear(id)
+      const message = `The run record of VM ${uuid} went backwards in ZooKeeper; nothing is done with this VM. Check the ensemble for a diverged member.`
+      ports.faults.set(id, 'critical', message)
+    },
+  }
+}
+
+/** The action without the XML, for the log. */
+function describe(action: object): object {
+  return JSON.parse(JSON.stringify(action, (key, value: unknown) => (key === 'spec' ? undefined : value)))
+}
