@@ -1,0 +1,231 @@
+import type { Clock } from '../../base/clock.ts'
+import { PvcError } from '../../model/errors.ts'
+import type { VmUuid } from '../../model/ids.ts'
+import type { GuestStats } from '../../model/node.ts'
+import type {
+  DomainInfo,
+  DomainMark,
+  HostFacts,
+  Hypervisor,
+  HypervisorEvent,
+  StatsSample,
+} from '../../ports/hypervisor.ts'
+import { boundCall, FakeScript, runOutcome } from './calls.ts'
+import type { FakeDomain, FakeLibvirtd } from './libvirtd.ts'
+
+export type FakeHypervisorVerb = Exclude<keyof Hypervisor, 'isConnected' | 'outstandingCreates' | 'subscribe' | 'close'>
+
+export type FakeHypervisorOptions = {
+  readonly libvirtd: FakeLibvirtd
+  /** Deadline of quick calls and of create, as the real adapter has them. */
+  readonly callTimeoutMs?: number
+  readonly createTimeoutMs?: number
+}
+
+/**
+ * One daemon's connection to a {@link FakeLibvirtd}. After a daemon restart make a new one: calls of the old one go on in
+ * libvirtd, but the new one does not know them.
+ */
+export class FakeHypervisor implements Hypervisor {
+  /** A planned delay of `create` is time the request waits before libvirtd lists the domain and runs the hook. */
+  readonly script = new FakeScript<FakeHypervisorVerb>()
+  readonly libvirtd: FakeLibvirtd
+  /** Secrets set through {@link ensureSecret}, by UUID. */
+  readonly secrets = new Map<string, Buffer>()
+  hostFacts: HostFacts = {
+    hostname: 'fake',
+    libvirtVersion: '9.0.0',
+    qemuVersion: '7.2.0',
+    cpuCount: 8,
+    memoryTotalMiB: 8192,
+  }
+  readonly #clock: Clock
+  readonly #callTimeoutMs: number
+  readonly #createTimeoutMs: number
+  readonly #creates = new Map<VmUuid, number>()
+  readonly #listeners = new Set<(event: HypervisorEvent) => void>()
+  readonly #inFlight = new Set<(error: Error) => void>()
+  readonly #stopListening: () => void
+  #isClosed = false
+
+  constructor(options: FakeHypervisorOptions) {
+    this.libvirtd = options.libvirtd
+    this.#clock = options.libvirtd.clock
+    this.#callTimeoutMs = options.callTimeoutMs ?? 10_000
+    this.#createTimeoutMs = options.createTimeoutMs ?? 30_000
+    this.#stopListening = options.libvirtd.listen((event) => this.#hear(event))
+  }
+
+  get isConnected(): boolean {
+    return !this.#isClosed && this.libvirtd.isUp
+  }
+
+  facts(): Promise<HostFacts> {
+    return this.#call('facts', 'libvirt', () => this.hostFacts)
+  }
+  list(): Promise<readonly DomainInfo[]> {
+    return this.#call('list', 'domains', () =>
+      [...this.libvirtd.domains.values()].map((domain) => this.libvirtd.info(domain)),
+    )
+  }
+  get(uuid: VmUuid): Promise<DomainInfo | undefined> {
+    return this.#call('get', uuid, () => {
+      const domain = this.libvirtd.domains.get(uuid)
+      return domain && this.libvirtd.info(domain)
+    })
+  }
+  xml(uuid: VmUuid): Promise<string | undefined> {
+    return this.#call('xml', uuid, () => this.libvirtd.domains.get(uuid)?.xml)
+  }
+
+  create(uuid: VmUuid, xml: string, mark: DomainMark): Promise<void> {
+    this.#assertConnected('create')
+    const outcome = this.script.next('create')
+    const life = this.libvirtd.life
+    const work = (async () => {
+      const { errorAfter, ...before } = outcome
+      const domain = await runOutcome(this.#clock, before, () => {
+        this.#assertLife(life)
+        return this.libvirtd.beginStart(uuid, xml, mark)
+      })
+      await runOutcome(this.#clock, { delayMs: this.libvirtd.startStallMs }, () => {
+        this.#assertLife(life)
+        this.libvirtd.finishStart(domain)
+      })
+      if (errorAfter) throw errorAfter
+    })()
+    this.#count(uuid, 1)
+    const returned = this.#untilLost(work).finally(() => this.#count(uuid, -1))
+    return boundCall(this.#clock, this.#createTimeoutMs, 'PVC_HYPERVISOR_TIMEOUT', `create of ${uuid}`, returned)
+  }
+
+  outstandingCreates(): ReadonlySet<VmUuid> {
+    return new Set(this.#creates.keys())
+  }
+
+  shutdown(uuid: VmUuid): Promise<void> {
+    return this.#call('shutdown', uuid, () => {
+      const run = this.#running(uuid).run
+      const guest = this.libvirtd.guest(uuid)
+      if (guest.acpi === 'ignores') return
+      this.#clock.setTimer(guest.shutdownMs, () => {
+        if (this.libvirtd.domains.get(uuid)?.run === run) this.libvirtd.powerOff(uuid)
+      })
+    })
+  }
+  destroy(uuid: VmUuid): Promise<void> {
+    return this.#call('destroy', uuid, () => void this.libvirtd.destroy(uuid))
+  }
+  undefine(uuid: VmUuid): Promise<void> {
+    return this.#call('undefine', uuid, () => this.libvirtd.undefine(uuid))
+  }
+  reset(uuid: VmUuid): Promise<void> {
+    return this.#call('reset', uuid, () => {
+      this.#running(uuid)
+      this.libvirtd.emit(uuid, 'reboot', '')
+    })
+  }
+  suspend(uuid: VmUuid): Promise<void> {
+    return this.#call('suspend', uuid, () => this.libvirtd.setPaused(uuid, 'paused', 'user'))
+  }
+  resume(uuid: VmUuid): Promise<void> {
+    return this.#call('resume', uuid, () => this.libvirtd.setPaused(uuid, 'running', 'unpaused'))
+  }
+  blockResize(uuid: VmUuid, device: string, _sizeBytes: number): Promise<void> {
+    return this.#call('blockResize', `${uuid} ${device}`, () => void this.#running(uuid))
+  }
+  stats(): Promise<StatsSample> {
+    return this.#call('stats', 'guests', () => sample([...this.libvirtd.domains.values()]))
+  }
+  ensureSecret(uuid: string, _usage: string, value: Buffer): Promise<void> {
+    return this.#call('ensureSecret', uuid, () => void this.secrets.set(uuid, value))
+  }
+
+  subscribe(listener: (event: HypervisorEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+  /** Ends this daemon's connection; what it asked for goes on in libvirtd. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#stopListening()
+    this.#listeners.clear()
+    this.#loseCalls()
+  }
+
+  #hear(event: HypervisorEvent): void {
+    if (event.kind === 'connection' && !event.connected) this.#loseCalls()
+    for (const listener of [...this.#listeners]) listener(event)
+  }
+
+  #loseCalls(): void {
+    const error = new PvcError('PVC_HYPERVISOR_UNAVAILABLE', 'the connection to libvirt was lost')
+    for (const reject of [...this.#inFlight]) reject(error)
+    this.#inFlight.clear()
+  }
+
+  #running(uuid: VmUuid): FakeDomain {
+    const domain = this.libvirtd.domains.get(uuid)
+    if (!domain?.run)
+      throw new PvcError('PVC_HYPERVISOR_FAILED', 'Requested operation is not valid: domain is not running')
+    return domain
+  }
+
+  #assertConnected(verb: string): void {
+    if (!this.isConnected) throw new PvcError('PVC_HYPERVISOR_UNAVAILABLE', `${verb}: libvirt is not connected`)
+  }
+
+  #assertLife(life: number): void {
+    if (this.libvirtd.life !== life)
+      throw new PvcError('PVC_HYPERVISOR_UNAVAILABLE', 'the connection to libvirt was lost')
+  }
+
+  #count(uuid: VmUuid, by: 1 | -1): void {
+    const count = (this.#creates.get(uuid) ?? 0) + by
+    if (count > 0) this.#creates.set(uuid, count)
+    else this.#creates.delete(uuid)
+  }
+
+  /** The promise of a call as its caller sees it: the loss of the connection ends it at once. */
+  #untilLost<T>(work: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#inFlight.add(reject)
+      work.then(resolve, reject).finally(() => this.#inFlight.delete(reject))
+    })
+  }
+
+  async #call<T>(verb: FakeHypervisorVerb, subject: string, effect: () => T): Promise<T> {
+    this.#assertConnected(verb)
+    const life = this.libvirtd.life
+    const work = runOutcome(this.#clock, this.script.next(verb), () => {
+      this.#assertLife(life)
+      return effect()
+    })
+    const what = `${verb} of ${subject}`
+    return boundCall(this.#clock, this.#callTimeoutMs, 'PVC_HYPERVISOR_TIMEOUT', what, this.#untilLost(work))
+  }
+}
+
+function sample(domains: readonly FakeDomain[]): StatsSample {
+  const running = domains.filter((domain) => domain.run !== undefined)
+  const guests = running.map((domain): GuestStats => {
+    const memory = memoryMiB(domain.xml) * 1024
+    const cpu = { cpuTimeNs: 0, cpuUserNs: 0, cpuSystemNs: 0 }
+    const memoryKiB = { current: memory, maximum: memory }
+    return { uuid: domain.uuid, ...cpu, memoryKiB, vcpus: vcpus(domain.xml), disks: [], interfaces: [] }
+  })
+  const memory = running.reduce((sum, domain) => sum + memoryMiB(domain.xml), 0)
+  const vcpusAllocated = guests.reduce((sum, guest) => sum + guest.vcpus, 0)
+  return { guests, memoryAllocatedMiB: memory, memoryProvisionedMiB: memory, vcpusAllocated }
+}
+
+function memoryMiB(xml: string): number {
+  const match = /<memory(?: unit=['"](\w+)['"])?>(\d+)</.exec(xml)
+  const amount = Number(match?.[2] ?? 0)
+  if (match?.[1] === 'MiB') return amount
+  return match?.[1] === 'GiB' ? amount * 1024 : amount / 1024
+}
+
+function vcpus(xml: string): number {
+  return Number(/<vcpu[^>]*>(\d+)</.exec(xml)?.[1] ?? 1)
+}

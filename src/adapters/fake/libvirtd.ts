@@ -1,0 +1,258 @@
+import type { Clock } from '../../base/clock.ts'
+import { PvcError } from '../../model/errors.ts'
+import type { VmUuid } from '../../model/ids.ts'
+import type { DomainInfo, DomainMark, DomainState, HypervisorEvent } from '../../ports/hypervisor.ts'
+import type { FakeCeph } from './ceph.ts'
+import type { FakeCephClient, FakeWriteResult } from './ceph-image.ts'
+import type { FakeProcesses } from './processes.ts'
+
+/** How a guest behaves; set it before its start or at any time. */
+export type FakeGuest = {
+  /** What the guest does with the power button. */
+  acpi: 'obeys' | 'ignores'
+  /** Time from the power button to the end of the guest. */
+  shutdownMs: number
+}
+
+/** A domain inside a fake libvirtd. */
+export type FakeDomain = {
+  readonly uuid: VmUuid
+  readonly name: string
+  readonly xml: string
+  mark: DomainMark | undefined
+  migrationId: string | undefined
+  isPersistent: boolean
+  state: DomainState
+  reason: string
+  run: { readonly pid: number; readonly client: FakeCephClient | undefined } | undefined
+}
+
+export type FakeLibvirtdOptions = {
+  readonly clock: Clock
+  readonly processes: FakeProcesses
+  /** Given: disks are opened, locked and written there, from `address`. */
+  readonly ceph?: FakeCeph
+  readonly address?: string
+  /** Given: the start hook; it reads this VM's permit and refuses a start whose mark differs. */
+  readonly permitOf?: (uuid: VmUuid) => DomainMark | undefined
+}
+
+/**
+ * libvirtd and the guests of one fake machine. It outlives the daemons that connect to it. Domains are transient unless
+ * `define` made them persistent; events come in the order measured with libvirt 9.0 and QEMU 7.2.
+ */
+export class FakeLibvirtd {
+  readonly clock: Clock
+  readonly domains = new Map<VmUuid, FakeDomain>()
+  /** Time QEMU needs between the hook and running, e.g. while Ceph stalls; the domain is listed as shutoff meanwhile. */
+  startStallMs = 0
+  isUp = true
+  /** Counts ends of libvirtd: calls of an earlier life have no effect. */
+  life = 1
+  readonly #options: FakeLibvirtdOptions
+  readonly #guests = new Map<VmUuid, FakeGuest>()
+  readonly #listeners = new Set<(event: HypervisorEvent) => void>()
+
+  constructor(options: FakeLibvirtdOptions) {
+    this.#options = options
+    this.clock = options.clock
+  }
+
+  listen(listener: (event: HypervisorEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** The behaviour of a VM's guest, to be changed in place. */
+  guest(uuid: VmUuid): FakeGuest {
+    let guest = this.#guests.get(uuid)
+    if (!guest) {
+      guest = { acpi: 'obeys', shutdownMs: 300 }
+      this.#guests.set(uuid, guest)
+    }
+    return guest
+  }
+
+  /** Takes a domain into the list (as shutoff), runs the hook, and begins to start it. @throws as libvirt would */
+  beginStart(uuid: VmUuid, xml: string, mark: DomainMark | undefined): FakeDomain {
+    const existing = this.domains.get(uuid)
+    if (existing?.run || (existing && !existing.isPersistent))
+      throw failed(`domain is already active as '${existing.name}'`)
+    const permit = this.#options.permitOf?.(uuid)
+    if (this.#options.permitOf && (permit?.life !== mark?.life || permit?.seq !== mark?.seq))
+      throw failed('Hook script execution failed: unexpected exit status 1: no permit')
+    const isPersistent = existing?.isPersistent ?? false
+    const name = domainName(xml)
+    const domain: FakeDomain = {
+      uuid,
+      name,
+      xml,
+      mark,
+      migrationId: undefined,
+      isPersistent,
+      state: 'shutoff',
+      reason: 'unknown',
+      run: undefined,
+    }
+    this.domains.set(uuid, domain)
+    return domain
+  }
+
+  /** QEMU is up and its CPUs run. @throws when a disk cannot be opened; the domain is gone then */
+  finishStart(domain: FakeDomain): void {
+    const volumes = rbdVolumes(domain.xml)
+    const missing = volumes.find((volume) => this.#options.ceph && !this.#options.ceph.image(volume))
+    if (missing !== undefined) {
+      this.#leave(domain, 'failed')
+      throw failed(`error opening image ${missing}: No such file or directory`)
+    }
+    const client = this.#options.ceph?.connect(this.#options.address ?? '10.0.0.1')
+    const pid = this.#options.processes.spawn({
+      uuid: domain.uuid,
+      volumes,
+      onKilled: () => this.#died(domain, pid, client),
+    })
+    domain.run = { pid, client }
+    domain.state = 'running'
+    domain.reason = 'booted'
+    for (const volume of volumes) {
+      const image = this.#options.ceph?.image(volume)
+      if (client && image) client.open(image)
+    }
+    this.emit(domain.uuid, 'resumed', 'unpaused')
+    this.emit(domain.uuid, 'started', 'booted')
+    this.#firstWrite(domain)
+  }
+
+  /** The guest writes to each of its disks once. */
+  guestWrite(uuid: VmUuid): readonly FakeWriteResult[] {
+    const domain = this.domains.get(uuid)
+    const client = domain?.run?.client
+    if (!domain || !client || domain.state !== 'running') return []
+    const stamp = { owner: domain.mark?.life ?? 'unmarked', seq: domain.mark?.seq ?? 0 }
+    return rbdVolumes(domain.xml).flatMap((volume) => {
+      const image = this.#options.ceph?.image(volume)
+      return image ? [client.write(image, stamp)] : []
+    })
+  }
+
+  /** The guest ended by itself or by the power button. */
+  powerOff(uuid: VmUuid): void {
+    this.#end(uuid, 'guest', 'shutdown')
+  }
+
+  /** QEMU dies by a signal nobody of us sent (a crash). */
+  crash(uuid: VmUuid): void {
+    const pid = this.domains.get(uuid)?.run?.pid
+    if (pid !== undefined) this.#options.processes.kill(pid)
+  }
+
+  /** `virsh destroy`: SIGTERM, so locks and watches are given back. @returns false when no domain runs */
+  destroy(uuid: VmUuid): boolean {
+    return this.#end(uuid, 'host', 'destroyed')
+  }
+
+  /** A persistent definition that runs nothing, as an operator or an older tool leaves it. */
+  define(uuid: VmUuid, xml: string): void {
+    const name = domainName(xml)
+    const off = { state: 'shutoff', reason: 'unknown', run: undefined } as const
+    this.domains.set(uuid, { uuid, name, xml, mark: undefined, migrationId: undefined, isPersistent: true, ...off })
+    this.emit(uuid, 'defined', 'added')
+  }
+
+  undefine(uuid: VmUuid): void {
+    const domain = this.domains.get(uuid)
+    if (!domain?.isPersistent) return
+    domain.isPersistent = false
+    if (!domain.run) this.domains.delete(uuid)
+    this.emit(uuid, 'undefined', 'removed')
+  }
+
+  setPaused(uuid: VmUuid, state: 'paused' | 'running', reason: string): void {
+    const domain = this.domains.get(uuid)
+    if (!domain?.run) throw failed('Requested operation is not valid: domain is not running')
+    domain.state = state
+    domain.reason = reason
+    this.emit(uuid, state === 'paused' ? 'suspended' : 'resumed', state === 'paused' ? 'paused' : 'unpaused')
+  }
+
+  /** libvirt loses track of a guest whose QEMU lives on. */
+  forget(uuid: VmUuid): void {
+    this.domains.delete(uuid)
+  }
+
+  /** kill -9 of libvirtd: guests live on, calls in flight have no effect unless QEMU was already up. */
+  stop(): void {
+    this.isUp = false
+    this.life += 1
+    for (const domain of [...this.domains.values()])
+      if (!domain.run && !domain.isPersistent) this.domains.delete(domain.uuid)
+    this.#tell({ kind: 'connection', connected: false })
+  }
+
+  /** libvirtd is back: it finds running guests again; those that died meanwhile are gone. */
+  start(): void {
+    this.isUp = true
+    this.#tell({ kind: 'connection', connected: true })
+  }
+
+  info(domain: FakeDomain): DomainInfo {
+    const { uuid, name, state, reason, mark, migrationId } = domain
+    return { uuid, name, state, reason, mark, migrationId }
+  }
+
+  emit(uuid: VmUuid, event: string, detail: string): void {
+    if (this.isUp) this.#tell({ kind: 'domain', uuid, event, detail })
+  }
+
+  #tell(event: HypervisorEvent): void {
+    for (const listener of [...this.#listeners]) queueMicrotask(() => listener(event))
+  }
+
+  #end(uuid: VmUuid, by: 'guest' | 'host', reason: string): boolean {
+    const domain = this.domains.get(uuid)
+    if (!domain?.run) return false
+    this.#options.processes.exit(domain.run.pid)
+    domain.run.client?.close()
+    this.emit(uuid, 'shutdown', by)
+    this.#leave(domain, reason)
+    return true
+  }
+
+  #died(domain: FakeDomain, pid: number, client: FakeCephClient | undefined): void {
+    client?.die()
+    // A forgotten domain has another entry, or none, in the list.
+    if (this.domains.get(domain.uuid)?.run?.pid === pid) this.#leave(domain, 'crashed')
+  }
+
+  #leave(domain: FakeDomain, reason: string): void {
+    const wasRunning = domain.run !== undefined
+    domain.run = undefined
+    domain.state = 'shutoff'
+    domain.reason = reason
+    if (!domain.isPersistent) this.domains.delete(domain.uuid)
+    if (wasRunning) this.emit(domain.uuid, 'stopped', reason === 'crashed' ? 'failed' : reason)
+  }
+
+  #firstWrite(domain: FakeDomain): void {
+    const pid = domain.run?.pid
+    const attempt = () => {
+      if (domain.run?.pid !== pid || !this.guestWrite(domain.uuid).includes('waiting')) unsubscribe?.()
+    }
+    const unsubscribe = this.#options.ceph?.onChange(attempt)
+    attempt()
+  }
+}
+
+function failed(message: string): PvcError {
+  return new PvcError('PVC_HYPERVISOR_FAILED', message)
+}
+
+/** `pool/volume` of every RBD disk in a domain's XML. */
+function rbdVolumes(xml: string): readonly string[] {
+  return [...xml.matchAll(/<source[^>]*protocol=['"]rbd['"][^>]*name=['"]([^'"]+)['"]/g)].map((match) => match[1] ?? '')
+}
+
+function domainName(xml: string): string {
+  return /<name>([^<]+)<\/name>/.exec(xml)?.[1] ?? 'unnamed'
+}
