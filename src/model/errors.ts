@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   PVC_STORE_MISSING: 'The znode does not exist.',
   PVC_STORE_NOT_EMPTY: 'The znode has children.',
   PVC_STORE_TOO_LARGE: 'The document is larger than 512 kB and was not sent.',
+  PVC_STORE_WATCH_LIMIT: 'Too many watches on one ZooKeeper session; a reconnect would fail with more.',
   PVC_STORE_CORRUPT: 'The znode holds text that does not match its schema; details give the path and the reason.',
   PVC_STORE_ROLLBACK: 'A document went backwards; it is refused until an operator looked at the ZooKeeper ensemble.',
   PVC_HYPERVISOR_UNAVAILABLE: 'libvirt on this node cannot be reached.',

@@ -65,11 +65,18 @@ export type StoreSession = {
   /** Creates missing permanent znodes without a document, parents first. */
   ensure(paths: readonly string[]): Promise<void>
 
-  /** Reads and arms a one-shot watch, also when the znode does not exist. */
-  readWatched(path: string): Promise<RawNode | undefined>
-  /** Lists children and arms a one-shot watch, also when the znode does not exist. */
+  /**
+   * Reads and arms a one-shot watch. When the znode does not exist, `watch` (the default) waits for its creation;
+   * `ignore` arms nothing, for a reader who watches the parent's children anyway: a watch cannot be taken back.
+   * @throws PVC_STORE_WATCH_LIMIT
+   */
+  readWatched(path: string, whenAbsent?: 'watch' | 'ignore'): Promise<RawNode | undefined>
+  /** Lists children and arms a one-shot watch, also when the znode does not exist. @throws PVC_STORE_WATCH_LIMIT */
   childrenWatched(path: string): Promise<readonly string[] | undefined>
-  /** Called for each fired watch. The watch is gone then; read again to arm it. */
+  /**
+   * Called for each fired watch. The watch is gone then; read again to arm it. All watches may be gone after the state
+   * went to suspended and back: read everything again.
+   */
   onChange(listener: (path: string, kind: ChangeKind) => void): () => void
 }
 
