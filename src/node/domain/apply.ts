@@ -64,10 +64,10 @@ async function write(context: Context, patch: StatusPatch): Promise<ActionOutcom
   const before = observed.status
   if (before === undefined) throw new PvcError('PVC_STORE_MISSING', `status of VM ${uuid} vanished`)
   const next = applyPatch(before.value, await withVnc(context, before, patch), ports.clock.wallMs())
-  // Noted first: should the answer be lost, this node has still "seen" the number it may have written.
-  ports.seqs.check(uuid, next.seq)
   try {
     await certificate.session.set(tree.vm(uuid).status, next, before.version)
+    // Noted only once acknowledged: a number that was perhaps never written would make the true record look rolled back.
+    ports.seqs.check(uuid, next.seq)
   } catch (error) {
     if (hasCode(error, 'PVC_STORE_VERSION')) return { kind: 'retryable', reason: 'the status changed in between' }
     throw error
