@@ -1,0 +1,173 @@
+import type { Cluster } from './cluster.ts'
+import { daemonState, domainState, healthOf, type NodeFacts, nodeFaults } from './compat-node.ts'
+import { compatState, type VmSpec, type VmStatus } from './domain.ts'
+import { FAULT_DELTA, type Fault } from './fault.ts'
+import type { PoolStats } from './storage.ts'
+
+/** Everything the status of the cluster is made of. */
+export type ClusterFacts = {
+  readonly cluster: Cluster
+  readonly version: string
+  readonly primary: string | undefined
+  readonly upstreamIp: string
+  readonly nodes: readonly NodeFacts[]
+  readonly vms: readonly { readonly spec: VmSpec; readonly status: VmStatus }[]
+  readonly poolStats: readonly PoolStats[]
+  readonly poolCount: number
+  readonly volumeCount: number
+  readonly snapshotCount: number
+  readonly nowMs: number
+}
+
+/** Health shown while maintenance is on: faults are expected then. */
+const HEALTH_IN_MAINTENANCE = -1
+
+/** The cluster as the API v1 shows it. */
+export function compatCluster(facts: ClusterFacts) {
+  const { cluster, nodes } = facts
+  const isMaintenance = cluster.maintenance.on
+  const vms = facts.vms.map(({ spec, status }) => ({
+    uuid: spec.uuid as string,
+    name: spec.name,
+    state: compatState(spec, status) as string,
+  }))
+  const faults = clusterFaults(facts)
+  const sorted = [...nodes].sort((a, b) => (a.spec.name < b.spec.name ? -1 : 1))
+  return {
+    cluster_name: cluster.name,
+    cluster_health: {
+      health: isMaintenance ? HEALTH_IN_MAINTENANCE : healthOf(faults),
+      messages: faults.map(healthMessage),
+    },
+    node_health: Object.fromEntries(
+      sorted.map((node) => {
+        const own = nodeFaults(node, facts.nowMs)
+        return [node.spec.name, { health: healthOf(own), messages: own.map(healthMessage) }]
+      }),
+    ),
+    maintenance: isMaintenance ? ('true' as const) : ('false' as const),
+    maintenance_detail: {
+      since: cluster.maintenance.since,
+      by: cluster.maintenance.by,
+      reason: cluster.maintenance.reason,
+    },
+    primary_node: facts.primary ?? '',
+    pvc_version: facts.version,
+    upstream_ip: facts.upstreamIp,
+    nodes: count(sorted.map((node) => `${daemonState(node)},${domainState(node)}`)),
+    vms: count(vms.map(({ state }) => state)),
+    networks: 0,
+    osds: { total: 0 } as Record<string, number>,
+    pools: facts.poolCount,
+    volumes: facts.volumeCount,
+    snapshots: facts.snapshotCount,
+    resources: resources(facts),
+    detail: {
+      node: sorted.map((node) => ({
+        name: node.spec.name as string,
+        daemon_state: daemonState(node) as string,
+        domain_state: domainState(node),
+      })),
+      vm: vms,
+      osd: [] as { id: string; up: string; in: string }[],
+      faults: faults.map(compatFault),
+    },
+  }
+}
+
+/** Faults of all nodes, and VMs that failed. */
+function clusterFaults(facts: ClusterFacts): readonly Fault[] {
+  const failed = facts.vms
+    .filter(({ spec, status }) => compatState(spec, status) === 'fail')
+    .map(({ spec, status }): Fault => {
+      const message = `VM ${spec.name} failed: ${status.failedReason}`
+      return { id: `VM_FAILED:${spec.name}`, severity: 'warning', message, since: status.since }
+    })
+  return [...facts.nodes.flatMap((node) => nodeFaults(node, facts.nowMs)), ...failed]
+}
+
+function healthMessage(fault: Fault) {
+  return { id: fault.id, health_delta: FAULT_DELTA[fault.severity] as number, text: fault.message }
+}
+
+function compatFault(fault: Fault) {
+  const reported = formatTime(fault.since)
+  return {
+    id: fault.id,
+    last_reported: reported,
+    first_reported: reported,
+    acknowledged_at: '',
+    status: 'new',
+    health_delta: FAULT_DELTA[fault.severity] as number,
+    message: fault.message,
+  }
+}
+
+/** Counts of each word, and of all as `total`. */
+function count(words: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = { total: words.length }
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1
+  return counts
+}
+
+function percent(part: number, total: number): number {
+  return total > 0 ? Math.round((part / total) * 10_000) / 100 : 0
+}
+
+function resources(facts: ClusterFacts) {
+  const memory = { total: 0, free: 0, used: 0, allocated: 0, provisioned: 0 }
+  const cpu = { total: 0, load: 0, allocated: 0 }
+  for (const { status } of facts.nodes) {
+    if (status === undefined) continue
+    const node = status.resources
+    memory.total += node.memoryTotalMiB
+    memory.free += node.memoryFreeMiB
+    memory.used += node.memoryUsedMiB
+    memory.allocated += node.memoryAllocatedMiB
+    memory.provisioned += node.memoryProvisionedMiB
+    cpu.total += node.cpuCount
+    cpu.load += node.load1
+    cpu.allocated += node.vcpusAllocated
+  }
+  const disk = diskShare(facts.poolStats)
+  return {
+    memory: { ...memory, utilization: percent(memory.used, memory.total) },
+    cpu: { ...cpu, load: Math.round(cpu.load * 100) / 100, utilization: percent(cpu.load, cpu.total) },
+    disk: { ...disk, utilization: percent(disk.used, disk.total) },
+  }
+}
+
+/**
+ * Disk space in KiB, from the pools: what they use together, and the most that one of them could still take. Pools share
+ * the same disks, so their free space must not be added up.
+ */
+function diskShare(pools: readonly PoolStats[]) {
+  const used = Math.round(pools.reduce((sum, pool) => sum + pool.usedBytes, 0) / 1024)
+  const free = Math.round(Math.max(0, ...pools.map((pool) => pool.freeBytes)) / 1024)
+  return { total: used + free, used, free }
+}
+
+/** `2026-11-20 15:01:00` in UTC, computed here because a decision may not read a clock or a time zone. */
+export function formatTime(unixMs: number): string {
+  const seconds = Math.floor(unixMs / 1000)
+  const [year, month, day] = civilDate(Math.floor(seconds / 86_400))
+  const inDay = ((seconds % 86_400) + 86_400) % 86_400
+  const two = (value: number) => String(value).padStart(2, '0')
+  const time = [Math.floor(inDay / 3600), Math.floor(inDay / 60) % 60, inDay % 60].map(two).join(':')
+  return `${year}-${two(month)}-${two(day)} ${time}`
+}
+
+/** Year, month and day of a number of days since 1970-01-01 (days are counted from 1 March of year 0). */
+function civilDate(days: number): readonly [number, number, number] {
+  const shifted = days + 719_468
+  const era = Math.floor(shifted / 146_097)
+  const ofEra = shifted - era * 146_097
+  const yearOfEra = Math.floor(
+    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365,
+  )
+  const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
+  const monthIndex = Math.floor((5 * ofYear + 2) / 153)
+  const day = ofYear - Math.floor((153 * monthIndex + 2) / 5) + 1
+  const month = monthIndex < 10 ? monthIndex + 3 : monthIndex - 9
+  return [yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day]
+}

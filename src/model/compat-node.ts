@@ -1,0 +1,100 @@
+import { FAULT_DELTA, type Fault } from './fault.ts'
+import type { DaemonState, NodeSpec, NodeStats, NodeStatus } from './node.ts'
+
+/** Everything the cluster knows of one node. */
+export type NodeFacts = {
+  readonly spec: NodeSpec
+  /** Undefined: it never reported. */
+  readonly status: NodeStatus | undefined
+  readonly stats: NodeStats | undefined
+  /** Whether its proof of life exists now. */
+  readonly isAlive: boolean
+}
+
+/**
+ * State of the daemon as seen from outside. A node says itself that it stops; one that claims to work without proof of
+ * life has vanished, and its last report is no longer true.
+ */
+export function daemonState(node: NodeFacts): DaemonState {
+  const reported = node.status?.daemon ?? 'stop'
+  if (node.isAlive) return reported
+  return reported === 'stop' || reported === 'fenced' ? reported : 'dead'
+}
+
+/** Domain state; a node that never reported shows what is wanted of it. */
+export function domainState(node: NodeFacts): string {
+  return node.status?.domainState ?? (node.spec.wanted === 'flush' ? 'flushed' : 'ready')
+}
+
+/** Coordinator state as it always was: `client` for a hypervisor. The lease decides who is primary. */
+export function coordinatorState(node: NodeFacts, primary: string | undefined): string {
+  if (node.spec.mode === 'hypervisor') return 'client'
+  if (primary === node.spec.name) return 'primary'
+  const reported = node.status?.coordinator ?? 'secondary'
+  return reported === 'takeover' || reported === 'relinquish' ? reported : 'secondary'
+}
+
+/** Faults of a node: those it reports, and that it is gone. */
+export function nodeFaults(node: NodeFacts, nowMs: number): readonly Fault[] {
+  const state = daemonState(node)
+  const reported = state === 'run' || state === 'init' ? (node.status?.faults ?? []) : []
+  if (state === 'run') return reported
+  const severity = state === 'dead' || state === 'fenced' ? 'critical' : 'warning'
+  const message = `The daemon of node ${node.spec.name} is in state ${state}.`
+  return [...reported, { id: `NODE_STATE:${node.spec.name}`, severity, message, since: nowMs }]
+}
+
+/** 100 minus what open faults take from it, never below 0. */
+export function healthOf(faults: readonly Fault[]): number {
+  return Math.max(
+    0,
+    faults.reduce((health, fault) => health - FAULT_DELTA[fault.severity], 100),
+  )
+}
+
+/** A node as the API v1 shows it. `names` translates running VMs; one the API does not know keeps its UUID. */
+export function compatNode(
+  node: NodeFacts,
+  primary: string | undefined,
+  names: (uuid: string) => string | undefined,
+  nowMs: number,
+) {
+  const { spec, status, stats } = node
+  const resources = status?.resources
+  const faults = nodeFaults(node, nowMs)
+  const details = faults.map((fault) => ({
+    name: fault.id,
+    last_run: Math.round(fault.since / 1000),
+    health_delta: FAULT_DELTA[fault.severity],
+    message: fault.message,
+    data: {} as Record<string, unknown>,
+  }))
+  const running = status?.runningDomains ?? []
+  const cpuCount = resources?.cpuCount ?? 0
+  return {
+    name: spec.name as string,
+    daemon_state: daemonState(node) as string,
+    coordinator_state: coordinatorState(node, primary),
+    domain_state: domainState(node),
+    pvc_version: status?.versions.pvc ?? 'N/A',
+    cpu_count: cpuCount,
+    kernel: status?.versions.kernel ?? 'N/A',
+    os: status?.os ?? 'N/A',
+    arch: status?.arch ?? 'N/A',
+    health: healthOf(faults),
+    health_plugins: details.map(({ name }) => name),
+    health_details: details,
+    load: resources?.load1 ?? 0,
+    domains_count: running.length,
+    running_domains: running.map((uuid) => names(uuid) ?? uuid),
+    vcpu: { total: cpuCount, allocated: resources?.vcpusAllocated ?? 0 },
+    memory: {
+      total: resources?.memoryTotalMiB ?? 0,
+      allocated: resources?.memoryAllocatedMiB ?? 0,
+      provisioned: resources?.memoryProvisionedMiB ?? 0,
+      used: resources?.memoryUsedMiB ?? 0,
+      free: resources?.memoryFreeMiB ?? 0,
+    },
+    interfaces: stats?.interfaces ?? {},
+  }
+}
