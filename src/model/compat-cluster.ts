@@ -17,6 +17,8 @@ export type ClusterFacts = {
   readonly volumeCount: number
   readonly snapshotCount: number
   readonly nowMs: number
+  /** Writes a wall time for people: `2026-11-20 15:01:00`. */
+  readonly formatTime: (wallMs: number) => string
 }
 
 /** Health shown while maintenance is on: faults are expected then. */
@@ -70,7 +72,7 @@ export function compatCluster(facts: ClusterFacts) {
       })),
       vm: vms,
       osd: [] as { id: string; up: string; in: string }[],
-      faults: faults.map(compatFault),
+      faults: faults.map((fault) => compatFault(fault, facts.formatTime(fault.since))),
     },
   }
 }
@@ -90,8 +92,7 @@ function healthMessage(fault: Fault) {
   return { id: fault.id, health_delta: FAULT_DELTA[fault.severity] as number, text: fault.message }
 }
 
-function compatFault(fault: Fault) {
-  const reported = formatTime(fault.since)
+function compatFault(fault: Fault, reported: string) {
   return {
     id: fault.id,
     last_reported: reported,
@@ -145,29 +146,4 @@ function diskShare(pools: readonly PoolStats[]) {
   const used = Math.round(pools.reduce((sum, pool) => sum + pool.usedBytes, 0) / 1024)
   const free = Math.round(Math.max(0, ...pools.map((pool) => pool.freeBytes)) / 1024)
   return { total: used + free, used, free }
-}
-
-/** `2026-11-20 15:01:00` in UTC, computed here because a decision may not read a clock or a time zone. */
-export function formatTime(unixMs: number): string {
-  const seconds = Math.floor(unixMs / 1000)
-  const [year, month, day] = civilDate(Math.floor(seconds / 86_400))
-  const inDay = ((seconds % 86_400) + 86_400) % 86_400
-  const two = (value: number) => String(value).padStart(2, '0')
-  const time = [Math.floor(inDay / 3600), Math.floor(inDay / 60) % 60, inDay % 60].map(two).join(':')
-  return `${year}-${two(month)}-${two(day)} ${time}`
-}
-
-/** Year, month and day of a number of days since 1970-01-01 (days are counted from 1 March of year 0). */
-function civilDate(days: number): readonly [number, number, number] {
-  const shifted = days + 719_468
-  const era = Math.floor(shifted / 146_097)
-  const ofEra = shifted - era * 146_097
-  const yearOfEra = Math.floor(
-    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365,
-  )
-  const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
-  const monthIndex = Math.floor((5 * ofYear + 2) / 153)
-  const day = ofYear - Math.floor((153 * monthIndex + 2) / 5) + 1
-  const month = monthIndex < 10 ? monthIndex + 3 : monthIndex - 9
-  return [yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day]
 }
