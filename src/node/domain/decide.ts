@@ -182,7 +182,7 @@ function decideStart(o: VmObservation, spec: VmSpec, status: VmStatus, memory: V
   if (waitMs > 0) return result(memory, undefined, waitMs)
   const mark = { life: o.life, seq: status.seq }
   return result(
-    { ...memory, startsAtMs: [...starts, o.nowMs], startedGeneration: spec.generation },
+    { ...memory, startsAtMs: [...starts, o.nowMs], startedGeneration: spec.generation, createSinceMs: o.nowMs },
     { kind: 'start', mark, spec, isExitUnclean: memory.isExitUnclean },
   )
 }
