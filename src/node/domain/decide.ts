@@ -215,7 +215,7 @@ function decideRelease(o: VmObservation, memory: VmMemory): VmDecision {
 function decideDrain(o: VmObservation, memory: VmMemory): VmDecision {
   const orphanSinceMs = o.qemuPid === undefined ? undefined : (memory.orphanSinceMs ?? o.nowMs)
   const next: VmMemory = { ...memory, orphanSinceMs }
-  const isWanted = wantsOn(o) && o.status?.run?.life === o.life
+  const isWanted = wantsOn(o) && o.spec.node === o.self && o.status?.run?.life === o.life
   if (o.permit !== undefined && !isWanted) return result(next, { kind: 'revoke-permit' })
   if (o.qemuPid !== undefined && !o.isCreateOutstanding && o.nowMs - (orphanSinceMs ?? o.nowMs) >= ORPHAN_MS) {
     return result(next, { kind: 'kill-orphan', pid: o.qemuPid })
