@@ -1,0 +1,28 @@
+# Two commands do everything on a fresh Debian 12 with Node >= 20.19: make demo, make test.
+.DEFAULT_GOAL := help
+.PHONY: help setup build check test demo demo-down bench
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## get this machine and checkout ready (make demo and make test do it by themselves)
+	@scripts/setup
+
+build: ## build dist/: the daemons and the pvc command
+	@npm run -s build
+
+check: ## types, lint, import law and the quick tests, in under a minute
+	@npm run -s check
+
+test: ## set up and run every test, also those on real ZooKeeper, libvirt and Ceph (as root)
+	@node scripts/run-suites.mjs
+
+demo: ## set up, start a cluster of three hosts on this machine and show what it can do (as root)
+	@scripts/setup
+	@node --import tsx test/lab/demo.ts
+
+demo-down: ## take the cluster of make demo down, every trace of it
+	@npm run -s lab -- down
+
+bench: ## measure: make bench NAME="api-list heartbeat"
+	@npm run -s bench -- $(NAME)
