@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   PVC_STORE_TOO_LARGE: 'The document is larger than 512 kB and was not sent.',
   PVC_STORE_WATCH_LIMIT: 'Too many watches on one ZooKeeper session; a reconnect would fail with more.',
   PVC_STORE_CORRUPT: 'The znode holds text that does not match its schema; details give the path and the reason.',
+  PVC_STORE_SCHEMA: 'The ZooKeeper tree belongs to another version of PVC, or to another cluster; nothing is read or written.',
   PVC_STORE_ROLLBACK: 'A document went backwards; it is refused until an operator looked at the ZooKeeper ensemble.',
   PVC_HYPERVISOR_UNAVAILABLE: 'libvirt on this node cannot be reached.',
   PVC_HYPERVISOR_FAILED: 'libvirt refused or failed the call; its message says why.',
