@@ -1,0 +1,38 @@
+/** `make demo`: brings a cluster up, tells the story, and leaves the cluster running. `make demo-down` ends it. */
+import { foundationStory } from './foundation-story.ts'
+import { endInstance, findInstance } from './instance.ts'
+import { startLab } from './lab.ts'
+import { runStep, seconds } from './story.ts'
+
+const name = 'demo'
+
+const whatNext = `
+The cluster runs on. Try:
+  npm run -s lab -- --name demo pvc node list
+  npm run -s lab -- --name demo pvc vm info web
+  npm run -s lab -- --name demo status
+  npm run -s lab -- --name demo sh hv1                  a shell on the first host
+  npm run -s lab -- --name demo sh hv1 tail -f /var/log/libvirt/qemu/web-serial.log
+  npm run -s lab -- --name demo power hv1 reset
+  make demo-down                                        ends it and leaves nothing behind`
+
+async function tell(): Promise<void> {
+  if (findInstance(name) !== undefined) await endInstance(name)
+  console.log('Bringing up three hosts with ZooKeeper, Ceph, libvirt and the PVC daemons.')
+  const startMs = performance.now()
+  const lab = await startLab({ name, tied: false, say: (line) => console.log(`  ${line}`) })
+  console.log(`  up after ${seconds(performance.now() - startMs)}\n`)
+  for (const [index, step] of foundationStory.entries()) {
+    const { seen, tookMs } = await runStep(lab, step)
+    console.log(`${String(index + 1).padStart(2)}. ${step.title}\n    ${seen}  [${seconds(tookMs)}]`)
+  }
+  console.log(whatNext)
+}
+
+try {
+  await tell()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  console.error(`The cluster is left as it is: npm run -s lab -- --name ${name} status; make demo-down ends it.`)
+  process.exitCode = 1
+}
