@@ -43,11 +43,15 @@ export type StoreSession = {
   /** Session timeout negotiated with the servers. */
   readonly timeoutMs: number
   /**
-   * How long this session is certain to live still: send time of the last acknowledged operation plus the timeout minus a
-   * margin, on the local monotonic clock. Zero or less: nothing is certain any more.
+   * How long this session is certain to live still: {@link lastAckSentAtMs} plus the timeout minus a margin, on the local
+   * monotonic clock. Zero or less: nothing is certain any more.
    */
   leaseValidForMs(): number
-  /** Monotonic time at which the last acknowledged operation was sent. */
+  /**
+   * Monotonic time at which the newest operation was sent that the leader of the ensemble surely knows of: the servers do
+   * not end the session before this plus the timeout. Reads alone do not count, because a server that lost the leader
+   * answers them for a while. On a connected idle session it is at most about one second old.
+   */
   lastAckSentAtMs(): number
 
   /** @returns undefined when there is no such znode. @throws PVC_STORE_CORRUPT */

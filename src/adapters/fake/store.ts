@@ -1,8 +1,8 @@
 /** An in-memory ensemble with sessions, watches and failures, for tests and the simulator. Deterministic with a ManualClock. */
 import type { Clock, Timer } from '../../base/clock.ts'
 import { MutableSignal } from '../../base/signal.ts'
-import { PvcError } from '../../model/errors.ts'
 import type { Store, StoreSession } from '../../ports/store.ts'
+import { waitConnected } from '../zookeeper/connected.ts'
 import { FakeSession } from './store-session.ts'
 import { FakeTree, type TreeChange } from './store-tree.ts'
 
@@ -125,24 +125,7 @@ export class FakeStore implements Store {
   }
 
   connected(deadlineMs: number): Promise<StoreSession> {
-    const now = this.session.value
-    if (now?.state.value === 'connected') return Promise.resolve(now)
-    return new Promise((resolve, reject) => {
-      const stops: (() => void)[] = []
-      const settle = (act: () => void) => {
-        for (const stop of stops) stop()
-        act()
-      }
-      const watch = (session: FakeSession | undefined) => {
-        if (session?.state.value === 'connected') return settle(() => resolve(session))
-        if (session) stops.push(session.state.subscribe((state) => state === 'connected' && watch(session)))
-      }
-      const timer = this.#ensemble.clock.setTimer(deadlineMs, () =>
-        settle(() => reject(new PvcError('PVC_STORE_UNAVAILABLE', `no connection within ${deadlineMs} ms`))),
-      )
-      stops.push(this.session.subscribe(watch), () => timer.cancel())
-      watch(now)
-    })
+    return waitConnected(this.#ensemble.clock, this.session, deadlineMs)
   }
 
   close(): Promise<void> {

@@ -38,6 +38,18 @@ const PLAIN: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map([
   [RC.sessionMoved, ['PVC_STORE_UNAVAILABLE', 'the session has moved to another server']],
 ])
 
+const OVER: readonly number[] = [RC.sessionExpired, RC.closing, RC.invalidState, RC.authFailed]
+
+/** True for an answer that a server gave, good or bad: it proves that the session lived when it was asked. */
+export function isAnswer(rc: number): boolean {
+  return rc === RC.ok || (rc <= RC.noNode && rc !== RC.sessionMoved && !OVER.includes(rc))
+}
+
+/** True for a return code that says the client's session is over, which the client may say without having asked. */
+export function isSessionOver(rc: number): boolean {
+  return OVER.includes(rc)
+}
+
 const WRITES: readonly Operation[] = ['create', 'set', 'remove']
 
 /**
