@@ -21,11 +21,11 @@ export type GuestImage = { kernel: string; initrd: string; initrdWithAgent: stri
 
 const cache = join(cacheDir, 'guest')
 const busybox = '/bin/busybox'
-// prettier order: insmod has no dependency resolution, so the list is in loading order. What is missing is built in.
+// insmod has no dependency resolution, so the list is in loading order. What is missing is built in.
 const modules = [
-  ...['virtio', 'virtio_ring', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci', 'virtio_blk'],
+  ...['virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci', 'virtio_blk'],
   ...['failover', 'net_failover', 'virtio_net', 'button', 'evdev', 'virtio_console', 'virtio_balloon'],
-  ...['rng-core', 'virtio-rng'],
+  'virtio-rng',
 ]
 const applets =
   'sh mount insmod sleep cat echo ls dd head printf udhcpc ip ifconfig route poweroff reboot grep cut tr sync mkdir test'

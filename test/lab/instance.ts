@@ -17,11 +17,13 @@ export type Instance = {
   daemons: boolean
 }
 
-/** Start time (clock ticks since boot) of a process, or undefined when there is none: guards against reused PIDs. */
+/** Start time (clock ticks since boot) of a living process, undefined when it is gone: guards against reused PIDs. */
 export function processStartTime(pid: number | string): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    // A zombie is dead with all it had; it only waits for a parent that may be slow to look.
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
   } catch {
     return undefined
   }

@@ -37,15 +37,13 @@ async function bootHosts(instance: Instance): Promise<Host[]> {
   return hosts
 }
 
+/** Asks from the machine room: the lab's addresses do not exist outside. */
 async function zooKeeperServes(instance: Instance): Promise<void> {
-  const { serverMode } = await import('./zookeeper-config.ts')
-  void serverMode
-  const members = zooKeeperMembers(instance.hosts)
+  const ask = 'exec 3<>"/dev/tcp/$1/$2" && printf srvr >&3 && grep -q ^Mode <&3'
   await Promise.all(
-    members.map((m) =>
+    zooKeeperMembers(instance.hosts).map((m) =>
       pollUntil({ what: `ZooKeeper on ${hostName(m.id)}`, timeoutMs: 30_000, intervalMs: 100 }, async () => {
-        const ask = `exec 3<>/dev/tcp/${m.address}/${m.clientPort} && echo srvr >&3 && grep -q ^Mode <&3`
-        await runInRoom(instance, ['bash', '-c', ask], { timeoutMs: 2000 })
+        await runInRoom(instance, ['bash', '-c', ask, 'ask', m.address, String(m.clientPort)], { timeoutMs: 2000 })
         return true
       }),
     ),

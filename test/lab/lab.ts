@@ -1,5 +1,5 @@
 /** The lab as stories use it: `startLab`, `attachLab`, and one handle for everything that can be done to it. */
-import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunOptions, RunResult } from './command.ts'
 import { buildGuest } from './guest.ts'
@@ -36,13 +36,15 @@ export type Lab = {
   rbd(args: readonly string[], options?: RunOptions): Promise<RunResult>
   /** The `pvc` command line against the lab's API, from the machine room. */
   pvc(args: readonly string[], options?: RunOptions): Promise<RunResult>
+  /** Writes a file that the machine room and every host see; returns its path, the same everywhere. */
+  sharedFile(name: string, text: string): string
   isolate(host: string, network?: NetworkName): Promise<void>
   heal(host: string, network?: NetworkName): Promise<void>
   /** Domain XML of a lab guest with this lab's monitors and image. */
   guestXml(options: Omit<GuestOptions, 'monitors' | 'image'>): Promise<string>
-  /** All heartbeats of a VM, each host's serial log in turn. */
+  /** All heartbeats of a VM from the serial logs of one host or all of them, in the order of their counter. */
   heartbeats(vm: string, host?: string): Heartbeat[]
-  /** Waits for a heartbeat that satisfies `wanted` (default: written). Give `host` to look at one host only. */
+  /** Waits for a heartbeat that satisfies `wanted` (default: written), returns the newest such. `host`: only its log. */
   waitForHeartbeat(vm: string, wait?: HeartbeatWait): Promise<Heartbeat>
   /** Records on a volume, read past any running guest. */
   diskRecords(volume: string): Promise<DiskRecords>
@@ -84,6 +86,7 @@ function guestPart(
       .map((each) => each.serialLog(vm))
       .filter((file) => existsSync(file))
       .flatMap((file) => parseHeartbeats(readFileSync(file, 'utf8')))
+      .sort((a, b) => a.c - b.c)
   return {
     heartbeats,
     guestXml: async (options) => guestXml({ ...options, monitors, image: await buildGuest() }),
@@ -126,6 +129,11 @@ function createLab(instance: Instance): Lab {
     pvc: (args, options) => {
       const env = { PVC_CLIENT_DIR: join(instance.dir, 'client'), ...options?.env }
       return runInRoom(instance, [process.execPath, join(repoDir, 'dist/cli/pvc.cjs'), ...args], { ...options, env })
+    },
+    sharedFile: (name, text) => {
+      const file = join(instance.dir, 'shared', name)
+      writeFileSync(file, text)
+      return file
     },
     isolate: (name, network) => host(name).isolate(network),
     heal: (name, network) => host(name).heal(network),

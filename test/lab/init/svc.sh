@@ -22,6 +22,7 @@ start() {
 }
 stop() {
   : >"/run/svc/$1/down"
+  echo go >"/run/svc/$1/ctl" # ends a wait between two tries
   local term= killed= end=$(($(now) + deadline * 1000)) give_up=$(($(now) + deadline * 1000 + 5000))
   until look "$1"; [ "$state" = down ]; do
     if [ "$state" = up ] && [ "$pid" != "$term" ]; then kill -TERM "$pid" 2>/dev/null; term=$pid; fi
