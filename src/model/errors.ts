@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   PVC_OBJECT_EXISTS: 'An object with this name or id exists already.',
   PVC_OBJECT_CONFLICT: 'The object was changed by somebody else in between; read it again and retry.',
   PVC_STATE_REFUSED: 'The object is in a state that does not allow this action.',
+  PVC_VM_FAILED: 'The node tried what was asked of the VM and failed; the message gives its reason.',
   PVC_WAIT_TIMEOUT: 'The request was accepted but did not finish within the waiting time.',
   PVC_STORE_UNAVAILABLE: 'ZooKeeper cannot be reached, or has no quorum; nothing was decided.',
   PVC_STORE_SESSION_LOST: 'The ZooKeeper session in which this was decided has ended; it must be decided anew.',
@@ -22,7 +23,8 @@ export const ERROR_CODES = {
   PVC_STORE_TOO_LARGE: 'The document is larger than 512 kB and was not sent.',
   PVC_STORE_WATCH_LIMIT: 'Too many watches on one ZooKeeper session; a reconnect would fail with more.',
   PVC_STORE_CORRUPT: 'The znode holds text that does not match its schema; details give the path and the reason.',
-  PVC_STORE_SCHEMA: 'The ZooKeeper tree belongs to another version of PVC, or to another cluster; nothing is read or written.',
+  PVC_STORE_SCHEMA:
+    'The ZooKeeper tree belongs to another version of PVC, or to another cluster; nothing is read or written.',
   PVC_STORE_ROLLBACK: 'A document went backwards; it is refused until an operator looked at the ZooKeeper ensemble.',
   PVC_HYPERVISOR_UNAVAILABLE: 'libvirt on this node cannot be reached.',
   PVC_HYPERVISOR_FAILED: 'libvirt refused or failed the call; its message says why.',

@@ -1,0 +1,52 @@
+import type { Cluster } from '../model/cluster.ts'
+import { hasCode, PvcError } from '../model/errors.ts'
+import type { StoreSession } from '../ports/store.ts'
+import { SCHEMA_VERSION, TREE_DIRS, tree } from '../schema/tree.ts'
+import type { OperationsDeps } from './deps.ts'
+import { editDocument } from './edit.ts'
+
+/**
+ * Makes sure that the tree, its schema version and the cluster's document exist. Every daemon may do this at its start.
+ * @throws PVC_STATE_REFUSED when the tree was written by a newer version
+ */
+export async function initialiseCluster(
+  session: StoreSession,
+  cluster: { readonly name: string; readonly shutdownTimeoutMs: number },
+): Promise<void> {
+  await session.ensure(TREE_DIRS)
+  await createOnce(() => session.create(tree.schema, { version: SCHEMA_VERSION }))
+  const schema = await session.get(tree.schema)
+  if ((schema?.value.version ?? 0) > SCHEMA_VERSION)
+    throw new PvcError(
+      'PVC_STATE_REFUSED',
+      `The tree has version ${schema?.value.version}; this daemon is too old for it`,
+    )
+  const fresh: Cluster = {
+    name: cluster.name,
+    generation: 0,
+    maintenance: { on: false, since: 0, by: '', reason: '' },
+    defaults: { selector: 'mem', shutdownTimeoutMs: cluster.shutdownTimeoutMs },
+  }
+  await createOnce(() => session.create(tree.cluster, fresh))
+}
+
+async function createOnce(create: () => Promise<unknown>): Promise<void> {
+  try {
+    await create()
+  } catch (error) {
+    if (!hasCode(error, 'PVC_STORE_EXISTS')) throw error
+  }
+}
+
+/** Turns maintenance on or off. Saying what is so already changes nothing, and keeps since when. */
+export async function setMaintenance(
+  deps: OperationsDeps,
+  wish: { readonly on: boolean; readonly by: string; readonly reason: string },
+): Promise<Cluster> {
+  const since = deps.clock.wallMs()
+  return editDocument(deps, tree.cluster, 'The cluster', (cluster) => {
+    if (cluster.maintenance.on === wish.on) return cluster
+    const maintenance = wish.on ? { ...wish, since } : { on: false, since: 0, by: '', reason: '' }
+    return { ...cluster, generation: cluster.generation + 1, maintenance }
+  })
+}

@@ -1,0 +1,163 @@
+import type { MigrationMethod, Selector, Tag, VmMeta, VmSpec } from '../model/domain.ts'
+import { Tag as TagSchema } from '../model/domain.ts'
+import type { DomainFacts } from '../model/domain-xml.ts'
+import { PvcError } from '../model/errors.ts'
+import type { NodeName } from '../model/ids.ts'
+import type { Resources } from '../model/node.ts'
+import { sizeProblem } from '../model/placement.ts'
+
+/** Pure checks and edits of VM specifications. Every edit raises the generation. */
+
+/** An argument that is well-formed but not acceptable. */
+export function argumentError(argument: string, text: string): PvcError {
+  return new PvcError('PVC_ARGUMENT_INVALID', `${argument} ${text}`, { details: { arguments: { [argument]: text } } })
+}
+
+/** What a client may say about where and how a VM runs; undefined leaves it as it is. */
+export type MetaChange = {
+  readonly nodeLimit?: readonly NodeName[] | undefined
+  readonly selector?: Selector | undefined
+  readonly autostart?: boolean | undefined
+  readonly migrationMethod?: MigrationMethod | undefined
+  readonly migrationMaxDowntimeMs?: number | undefined
+  readonly profile?: string | undefined
+}
+
+/** Milliseconds a live migration may pause the guest unless a VM says otherwise. */
+export const DEFAULT_MAX_DOWNTIME_MS = 300
+
+/** A new VM's placement rules. */
+export function newMeta(change: MetaChange): VmMeta {
+  return {
+    nodeLimit: [...(change.nodeLimit ?? [])],
+    selector: change.selector ?? 'none',
+    autostart: change.autostart ?? false,
+    migrationMethod: change.migrationMethod ?? 'none',
+    migrationMaxDowntimeMs: change.migrationMaxDowntimeMs ?? DEFAULT_MAX_DOWNTIME_MS,
+    profile: change.profile ?? '',
+  }
+}
+
+/** Changes what is given, and nothing else. */
+export function editMeta(spec: VmSpec, change: MetaChange): VmSpec {
+  const { meta } = spec
+  return {
+    ...spec,
+    generation: spec.generation + 1,
+    meta: {
+      ...meta,
+      nodeLimit: change.nodeLimit === undefined ? meta.nodeLimit : [...change.nodeLimit],
+      selector: change.selector ?? meta.selector,
+      autostart: change.autostart ?? meta.autostart,
+      migrationMethod: change.migrationMethod ?? meta.migrationMethod,
+      migrationMaxDowntimeMs: change.migrationMaxDowntimeMs ?? meta.migrationMaxDowntimeMs,
+      profile: change.profile ?? meta.profile,
+    },
+  }
+}
+
+/** Fields of a specification that come from the definition. */
+export function definitionFields(xml: string, facts: DomainFacts) {
+  return {
+    xml,
+    description: facts.description,
+    memoryMiB: facts.memoryMiB,
+    vcpus: facts.vcpus,
+    rbdList: [...facts.rbdList],
+  }
+}
+
+/**
+ * Replaces the definition. Name and UUID are the identity of a VM and must stay. With `restart` a VM that is wanted on is
+ * restarted once.
+ * @throws PVC_ARGUMENT_INVALID naming `xml`
+ */
+export function editDefinition(spec: VmSpec, xml: string, facts: DomainFacts, shouldRestart: boolean): VmSpec {
+  if (facts.name !== spec.name) throw argumentError('xml', `names the VM '${facts.name}', not '${spec.name}'`)
+  if (facts.uuid !== spec.uuid) throw argumentError('xml', `has the UUID ${facts.uuid}, not ${spec.uuid}`)
+  const restart = spec.wishes.restart + (shouldRestart && spec.power === 'on' ? 1 : 0)
+  return {
+    ...spec,
+    ...definitionFields(xml, facts),
+    generation: spec.generation + 1,
+    wishes: { ...spec.wishes, restart },
+  }
+}
+
+/** Refuses a VM that could never run on its node. @throws PVC_ARGUMENT_INVALID naming `xml` */
+export function checkSize(facts: DomainFacts, node: string, resources: Resources | undefined): void {
+  if (resources === undefined) return
+  const problem = sizeProblem(facts.memoryMiB, facts.vcpus, resources)
+  if (problem !== undefined) throw argumentError('xml', `cannot run on node ${node}: ${problem}`)
+}
+
+/** Adds a tag. Adding it again keeps its kind, and never takes its protection away. */
+export function addTag(spec: VmSpec, name: string, isProtected: boolean): VmSpec {
+  const parsed = TagSchema.safeParse({ name, type: 'user', protected: isProtected })
+  if (!parsed.success) throw argumentError('tag', 'must have 1 to 64 characters')
+  const present = spec.tags.find((tag) => tag.name === name)
+  const tag: Tag = present === undefined ? parsed.data : { ...present, protected: present.protected || isProtected }
+  const others = spec.tags.filter((other) => other.name !== name)
+  return { ...spec, generation: spec.generation + 1, tags: [...others, tag] }
+}
+
+/** Removes a tag. @throws PVC_OBJECT_NOT_FOUND, PVC_STATE_REFUSED for a protected one */
+export function removeTag(spec: VmSpec, name: string): VmSpec {
+  const tag = spec.tags.find((other) => other.name === name)
+  if (tag === undefined) throw new PvcError('PVC_OBJECT_NOT_FOUND', `VM '${spec.name}' has no tag '${name}'`)
+  if (tag.protected || tag.type !== 'user')
+    throw new PvcError('PVC_STATE_REFUSED', `Tag '${name}' of VM '${spec.name}' is protected and cannot be removed`)
+  return { ...spec, generation: spec.generation + 1, tags: spec.tags.filter((other) => other !== tag) }
+}
+
+/** What can be asked of a VM's power. */
+export type PowerAction = 'start' | 'shutdown' | 'stop' | 'restart' | 'disable'
+
+/**
+ * The wish a power action means. Asking again for what is wanted already is no error, except where the older API said so:
+ * shutdown and restart need a VM that is wanted on.
+ * @throws PVC_STATE_REFUSED
+ */
+export function editPower(spec: VmSpec, action: PowerAction, isForced: boolean): VmSpec {
+  const { wishes } = spec
+  const next = { ...spec, generation: spec.generation + 1 }
+  switch (action) {
+    case 'start':
+      checkHold(spec, isForced)
+      return { ...next, power: 'on', hold: null, wishes: { ...wishes, start: wishes.start + 1 } }
+    case 'restart':
+      checkIsOn(spec)
+      return { ...next, wishes: { ...wishes, restart: wishes.restart + 1 } }
+    case 'shutdown':
+      checkIsOn(spec)
+      return { ...next, power: 'off' }
+    case 'stop':
+      checkHold(spec, isForced)
+      return { ...next, power: 'off', wishes: { ...wishes, stopNow: wishes.stopNow + 1 } }
+    case 'disable':
+      checkHold(spec, isForced)
+      return {
+        ...next,
+        power: 'disabled',
+        wishes: isForced ? { ...wishes, stopNow: wishes.stopNow + 1 } : wishes,
+      }
+  }
+}
+
+function checkHold(spec: VmSpec, isForced: boolean): void {
+  if (spec.hold === null || isForced) return
+  const why = spec.hold === 'mirror' ? 'is a mirror of another cluster' : `is held by ${spec.hold}`
+  throw new PvcError('PVC_STATE_REFUSED', `VM '${spec.name}' ${why}; this needs force`)
+}
+
+function checkIsOn(spec: VmSpec): void {
+  if (spec.power === 'on' && spec.hold === null) return
+  throw new PvcError('PVC_STATE_REFUSED', `VM '${spec.name}' is not started`)
+}
+
+/** Refuses when the client decided on another version than the present one. @throws PVC_OBJECT_CONFLICT */
+export function checkVersion(spec: VmSpec, expected: number | undefined): void {
+  if (expected === undefined || expected === spec.generation) return
+  const message = `VM '${spec.name}' has version ${spec.generation}, not ${expected}`
+  throw new PvcError('PVC_OBJECT_CONFLICT', message, { details: { version: spec.generation } })
+}
