@@ -4,16 +4,16 @@ import { endInstance, findInstance } from './instance.ts'
 import { startLab } from './lab.ts'
 import { runStep, seconds } from './story.ts'
 
-const name = 'demo'
+const name = 'default'
 
 const whatNext = `
 The cluster runs on. Try:
-  npm run -s lab -- --name demo pvc node list
-  npm run -s lab -- --name demo pvc vm info web
-  npm run -s lab -- --name demo status
-  npm run -s lab -- --name demo sh hv1                  a shell on the first host
-  npm run -s lab -- --name demo sh hv1 tail -f /var/log/libvirt/qemu/web-serial.log
-  npm run -s lab -- --name demo power hv1 reset
+  npm run -s lab -- pvc node list
+  npm run -s lab -- pvc vm info web
+  npm run -s lab -- status
+  npm run -s lab -- sh hv1                a shell on the first host
+  npm run -s lab -- sh hv1 tail -f /var/log/libvirt/qemu/web-serial.log
+  npm run -s lab -- power hv1 reset
   make demo-down                                        ends it and leaves nothing behind`
 
 async function tell(): Promise<void> {
@@ -33,6 +33,6 @@ try {
   await tell()
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
-  console.error(`The cluster is left as it is: npm run -s lab -- --name ${name} status; make demo-down ends it.`)
+  console.error(`The cluster is left as it is: npm run -s lab -- status; make demo-down ends it.`)
   process.exitCode = 1
 }
