@@ -146,14 +146,31 @@ describe('repository', () => {
     ).toEqual([])
   })
 
-  it('locks every library with a checksum and without naming a registry', () => {
-    const lock = JSON.parse(readSource('package-lock.json')) as {
-      packages: Record<string, { integrity?: string; resolved?: string; link?: boolean }>
-    }
-    const libraries = Object.entries(lock.packages).filter(([path, entry]) => path !== '' && entry.link !== true)
+  type Locked = { version?: string; integrity?: string; resolved?: string; link?: boolean; optional?: boolean }
+  type Platform = { os?: string[]; cpu?: string[]; libc?: string[] }
+  type Edges = { optionalDependencies?: Record<string, string> }
+  const lock = (): [string, Locked & Platform & Edges][] =>
+    Object.entries((JSON.parse(readSource('package-lock.json')) as { packages: Record<string, Locked> }).packages)
+
+  it('locks every library that can run here with a checksum, and names no registry', () => {
+    const libraries = lock().filter(([path, entry]) => path !== '' && entry.link !== true)
     expect(libraries.length).toBeGreaterThan(100)
-    expect(libraries.filter(([, entry]) => entry.integrity === undefined).map(([path]) => path)).toEqual([])
+    const foreign = ({ optional, os, cpu, libc }: Locked & Platform): boolean =>
+      optional === true && (os?.[0] !== 'linux' || libc?.[0] === 'musl' || !/^(x64|arm64)$/.test(cpu?.[0] ?? ''))
+    const unchecked = libraries.filter(([, entry]) => entry.integrity === undefined && !foreign(entry))
+    expect(unchecked.map(([path]) => path)).toEqual([])
     expect(libraries.filter(([, entry]) => entry.resolved !== undefined).map(([path]) => path)).toEqual([])
+  })
+
+  it('locks the optional libraries of all platforms (if not: scripts/complete-lock.mjs), or npm ci refuses', () => {
+    const entries = lock()
+    const locked = new Set(entries.map(([path]) => path))
+    const missing = entries.flatMap(([path, { optionalDependencies }]) =>
+      Object.keys(optionalDependencies ?? {}).filter(
+        (name) => !locked.has(`node_modules/${name}`) && !locked.has(`${path}/node_modules/${name}`),
+      ),
+    )
+    expect(missing).toEqual([])
   })
 
   it('pins every library to one version', () => {
