@@ -1,5 +1,5 @@
 /** The lab as stories use it: `startLab`, `attachLab`, and one handle for everything that can be done to it. */
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunOptions, RunResult } from './command.ts'
 import { buildGuest } from './guest.ts'
@@ -97,17 +97,18 @@ function guestPart(
   }
 }
 
-/** Copies logs and settings of a lab; keyrings, secrets, tokens and disks stay behind. */
+/** Copies logs and settings of a lab: named kinds of files only, so that no key, token or disk is ever among them. */
 function collect(instance: Instance, target: string): void {
-  const secret = /keyring|secrets|\.base64$|token|client\/|osd\.\d|mon\.[a-z]|\/dev\/|var\/lib\/zookeeper/
+  const wanted = /\/log\/|\/(ceph\.conf|pvc\.yaml|zoo\.cfg|boot\.sh|run|lab\.json|dhcp\.leases|boot_id)$/
+  const large = /\/(osd|mon|mgr)\.[^/]+$|\/var$|\/secrets$/
+  const filter = (file: string): boolean => {
+    const kind = lstatSync(file)
+    return kind.isDirectory() ? !large.test(file) : kind.isFile() && wanted.test(file)
+  }
   mkdirSync(target, { recursive: true })
-  for (const part of ['root', 'hosts', 'ceph', 'bmc', 'lab.json']) {
+  for (const part of ['root', 'hosts', 'ceph', 'lab.json']) {
     const from = join(instance.dir, part)
-    if (!existsSync(from)) continue
-    cpSync(from, join(target, part), {
-      recursive: true,
-      filter: (file) => !secret.test(file.slice(instance.dir.length)),
-    })
+    if (existsSync(from)) cpSync(from, join(target, part), { recursive: true, filter })
   }
 }
 
