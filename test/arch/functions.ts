@@ -1,8 +1,13 @@
 /** Length of every function of a TypeScript file, measured on its syntax tree. */
 import { parseSync } from '@swc/core'
 
-/** A function and where it stands. `lines` counts from its first to its last line. */
+/**
+ * A function and where it stands. `lines` counts from its first to its last line; for a factory (createX, startX),
+ * which is to its functions what a class is to its methods, without the functions directly inside, each counted itself.
+ */
 export type FunctionSpan = { name: string; line: number; lines: number }
+
+const factory = /^(create|start)[A-Z]/
 
 const functionTypes = new Set([
   'FunctionDeclaration',
@@ -34,24 +39,28 @@ export function functionsOf(source: string): FunctionSpan[] {
     return line
   }
   const found: FunctionSpan[] = []
-  const visit = (value: unknown, name: string, listed: boolean): void => {
+  const visit = (value: unknown, name: string, listed: boolean, outer?: FunctionSpan): void => {
     if (Array.isArray(value)) {
-      for (const item of value) visit(item, name, listed)
+      for (const item of value) visit(item, name, listed, outer)
       return
     }
     if (typeof value !== 'object' || value === null) return
     const node = value as Node
     const own = nameOf(node) ?? name
+    let around = outer
     if (node.span !== undefined && functionTypes.has(node.type ?? '') && !listed) {
       const line = lineOf(node.span.start)
-      found.push({ name: own, line, lines: lineOf(node.span.end) - line + 1 })
+      around = { name: own, line, lines: lineOf(node.span.end) - line + 1 }
+      // One line of it stays with the factory: the line that names it.
+      if (outer !== undefined && factory.test(outer.name)) outer.lines -= around.lines - 1
+      found.push(around)
     }
     const cases = node.type === 'CallExpression' && testCalls.test(calleeOf(node['callee'] as Node))
     for (const [key, child] of Object.entries(node)) {
       if (key === 'span') continue
       const argument = cases && key === 'arguments'
       // An argument is wrapped in { spread, expression }, which has no type of its own.
-      visit(child, own, argument || (listed && node.type === undefined))
+      visit(child, own, argument || (listed && node.type === undefined), around)
     }
   }
   visit(module.body, '', false)
