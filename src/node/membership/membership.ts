@@ -29,18 +29,6 @@ export type MembershipState =
   | { readonly kind: 'present'; readonly presence: Presence; readonly reason: string }
   | { readonly kind: 'certified'; readonly presence: Presence }
 
-export type Membership = {
-  readonly state: Signal<MembershipState>
-  /** Presence in the store's session of this moment. */
-  presence(): Presence | undefined
-  /** The certificate in the store's session of this moment; undefined: start nothing. */
-  certificate(): Presence | undefined
-  /** This node's last status document as an earlier daemon left it; undefined at the first start, or before the first session. */
-  previousStatus(): NodeStatus | undefined
-  start(): void
-  stop(): Promise<void>
-}
-
 export type MembershipOptions = {
   readonly registration: Registration
   readonly machineId: string | undefined
@@ -60,154 +48,189 @@ const RETRY_MS = 500
 /** Steps from no `alive` to one of our own: remove, create, look. */
 const MAX_STEPS = 4
 
-/** Creates the membership of this node; nothing happens before `start`. */
-export function createMembership(options: MembershipOptions): Membership {
-  const { store, clock, log, faults, registration } = options
-  const keys = tree.node(registration.self)
-  const state = new MutableSignal<MembershipState>({ kind: 'absent', reason: 'ZooKeeper is not connected' })
-  const sessionUnsubscribes: (() => void)[] = []
-  let unsubscribeStore: (() => void) | undefined
-  let registeredIn: StoreSession | undefined
-  let identity: { readonly life: LifeId; readonly bootId: BootId } | undefined
-  let previous: NodeStatus | undefined
+/** The membership of this node; nothing happens before `start`. */
+export class Membership {
+  readonly state: Signal<MembershipState>
+  readonly #options: MembershipOptions
+  readonly #keys: ReturnType<typeof tree.node>
+  readonly #state = new MutableSignal<MembershipState>({ kind: 'absent', reason: 'ZooKeeper is not connected' })
+  readonly #loop: Reconciler
+  #unsubscribeStore: (() => void) | undefined
+  readonly #sessionUnsubscribes: (() => void)[] = []
+  #registeredIn: StoreSession | undefined
+  #identity: { readonly life: LifeId; readonly bootId: BootId } | undefined
+  #previousStatus: NodeStatus | undefined
 
-  const move = (next: MembershipState): void => {
-    const from = state.value
-    const isSame = from.kind === next.kind && reasonOf(from) === reasonOf(next) && sessionOf(from) === sessionOf(next)
-    if (isSame) return
-    const isGood = next.kind === 'certified'
-    log[isGood || from.kind === 'absent' ? 'info' : 'warn'](
-      { from: from.kind, to: next.kind, reason: reasonOf(next), session: sessionOf(next)?.id },
-      'membership changed',
-    )
-    state.set(next)
+  constructor(options: MembershipOptions) {
+    this.#options = options
+    this.#keys = tree.node(options.registration.self)
+    this.state = this.#state
+    this.#loop = new Reconciler({
+      clock: options.clock,
+      pass: () => this.#pass(),
+      rescanMs: RESCAN_MS,
+      retryMs: RETRY_MS,
+      onError: (error) => this.#onError(error),
+    })
   }
 
-  async function identify(session: StoreSession): Promise<{ readonly life: LifeId; readonly bootId: BootId }> {
-    if (identity !== undefined) return identity
-    const bootId = await options.files.bootId()
+  /** Presence in the store's session of this moment. */
+  presence(): Presence | undefined {
+    const state = this.#state.value
+    const presence = state.kind === 'absent' ? undefined : state.presence
+    const isCurrent =
+      presence?.session === this.#options.store.session.value && presence?.session.state.value !== 'lost'
+    return isCurrent ? presence : undefined
+  }
+
+  /** The certificate in the store's session of this moment; undefined: start nothing. */
+  certificate(): Presence | undefined {
+    return this.#state.value.kind === 'certified' ? this.presence() : undefined
+  }
+
+  /** This node's last status as an earlier daemon left it; undefined at the first start of all, or before the first session. */
+  get previousStatus(): NodeStatus | undefined {
+    return this.#previousStatus
+  }
+
+  start(): void {
+    const { store } = this.#options
+    this.#unsubscribeStore = store.session.subscribe((session) => this.#follow(session))
+    this.#follow(store.session.value)
+  }
+
+  async stop(): Promise<void> {
+    this.#unsubscribeStore?.()
+    this.#unfollow()
+    await this.#loop.stop()
+  }
+
+  #unfollow(): void {
+    for (const unsubscribe of this.#sessionUnsubscribes.splice(0)) unsubscribe()
+  }
+
+  #follow(session: StoreSession | undefined): void {
+    this.#unfollow()
+    if (session !== undefined) {
+      this.#sessionUnsubscribes.push(
+        session.state.subscribe(() => this.#loop.trigger()),
+        session.onChange((path) => {
+          if (path === this.#keys.alive.path || path === this.#keys.fence.path) this.#loop.trigger()
+        }),
+      )
+    }
+    this.#loop.trigger()
+  }
+
+  async #pass(): Promise<object> {
+    const session = this.#options.store.session.value
+    if (session === undefined || session.state.value === 'lost') {
+      this.#move({ kind: 'absent', reason: 'ZooKeeper is not connected' })
+    } else if (session.state.value === 'connected') {
+      await this.#join(session)
+    } else if (sessionOf(this.#state.value) !== session) {
+      this.#move({ kind: 'absent', reason: 'the connection to ZooKeeper is interrupted' })
+    }
+    // Suspended in the session we joined: it may live on, and what was decided in it still holds.
+    return {}
+  }
+
+  async #join(session: StoreSession): Promise<void> {
+    const { registration, faults } = this.#options
+    if (this.#registeredIn !== session) {
+      await register(session, registration)
+      this.#registeredIn = session
+    }
+    const { life, bootId } = await this.#identify(session)
+    const refusal = await this.#claimAlive(session, life)
+    if (refusal !== undefined) return this.#move({ kind: 'absent', reason: refusal })
+    // After alive, and in the same session: either the primary sees our alive, or we see its journal.
+    const journal = parse(this.#keys.fence, await session.readWatched(this.#keys.fence.path))?.value
+    const verdict = decideCertification(life, journal)
+    const presence = { session, life, bootId }
+    if (verdict.kind === 'certified') {
+      faults.clear('NODE_NOT_CERTIFIED')
+      return this.#move({ kind: 'certified', presence })
+    }
+    faults.set('NODE_NOT_CERTIFIED', 'critical', `This node starts no VMs because ${verdict.reason}.`)
+    this.#move({ kind: 'present', presence, reason: verdict.reason })
+  }
+
+  async #identify(session: StoreSession): Promise<{ readonly life: LifeId; readonly bootId: BootId }> {
+    if (this.#identity !== undefined) return this.#identity
+    const { files, log, newUuid, onFirstSession } = this.#options
+    const bootId = await files.bootId()
     const [kept, status, seqs] = await Promise.all([
-      options.files.readLife(bootId),
-      session.get(keys.status),
-      session.get(keys.seqs),
+      files.readLife(bootId),
+      this.#readOwn(session, this.#keys.status),
+      this.#readOwn(session, this.#keys.seqs),
     ])
-    previous = status?.value
-    const known = decideLife({ bootId, kept, published: status?.value })
-    const life = known ?? LifeIdSchema.parse(options.newUuid())
-    if (kept === undefined) await options.files.writeLife(bootId, life)
-    log.info(
-      { life, bootId, isNew: known === undefined },
-      known === undefined ? 'a new life begins' : 'the life goes on',
-    )
-    options.onFirstSession?.({ seqs: seqs?.value.seqs ?? {} })
-    identity = { life, bootId }
-    return identity
+    this.#previousStatus = status
+    const known = decideLife({ bootId, kept, published: status })
+    const life = known ?? LifeIdSchema.parse(newUuid())
+    if (kept === undefined) await files.writeLife(bootId, life)
+    log.info({ life, bootId }, known === undefined ? 'a new life begins' : 'the life goes on')
+    onFirstSession?.({ seqs: seqs?.seqs ?? {} })
+    this.#identity = { life, bootId }
+    return this.#identity
   }
 
-  async function applyAlive(session: StoreSession, life: LifeId, decision: AliveDecision): Promise<void> {
-    const value = { life, ...(options.machineId === undefined ? {} : { machineId: options.machineId }) }
+  /** A document of ours from an earlier daemon. Of another release it may be unreadable, which must not keep the node out. */
+  async #readOwn<T>(session: StoreSession, key: Key<T>): Promise<T | undefined> {
     try {
-      if (decision.kind === 'create') await session.create(keys.alive, value, 'ephemeral')
-      else if (decision.kind === 'remove') await session.remove(keys.alive.path, decision.version)
-      else if (decision.kind === 'update') await session.set(keys.alive, value, decision.version)
+      return (await session.get(key))?.value
+    } catch (error) {
+      if (!hasCode(error, 'PVC_STORE_CORRUPT')) throw error
+      this.#options.log.warn({ error: errorChain(error) }, 'an own document is unreadable and will be replaced')
+      return undefined
+    }
+  }
+
+  /** @returns the reason why `alive` is not ours, or undefined once it is. */
+  async #claimAlive(session: StoreSession, life: LifeId): Promise<string | undefined> {
+    const { machineId } = this.#options
+    for (let step = 0; step < MAX_STEPS; step += 1) {
+      const alive = parse(this.#keys.alive, await session.readWatched(this.#keys.alive.path))
+      const decision = decideAlive({ sessionId: session.id, life, machineId, alive })
+      if (decision.kind === 'owned') return undefined
+      if (decision.kind === 'wait') return decision.reason
+      await this.#applyAlive(session, life, decision)
+    }
+    return 'its proof of life is changed again and again: does another pvcnoded run under this name?'
+  }
+
+  async #applyAlive(session: StoreSession, life: LifeId, decision: AliveDecision): Promise<void> {
+    const { machineId } = this.#options
+    const value = { life, ...(machineId === undefined ? {} : { machineId }) }
+    const key = this.#keys.alive
+    try {
+      if (decision.kind === 'create') await session.create(key, value, 'ephemeral')
+      else if (decision.kind === 'remove') await session.remove(key.path, decision.version)
+      else if (decision.kind === 'update') await session.set(key, value, decision.version)
     } catch (error) {
       // Somebody was quicker, e.g. the old session expired: the next look tells.
       if (!hasCode(error, 'PVC_STORE_EXISTS', 'PVC_STORE_MISSING', 'PVC_STORE_VERSION')) throw error
     }
   }
 
-  /** @returns the reason why `alive` is not ours, or undefined once it is. */
-  async function claimAlive(session: StoreSession, life: LifeId): Promise<string | undefined> {
-    for (let step = 0; step < MAX_STEPS; step += 1) {
-      const alive = parse(keys.alive, await session.readWatched(keys.alive.path))
-      const decision = decideAlive({ sessionId: session.id, life, machineId: options.machineId, alive })
-      if (decision.kind === 'owned') return undefined
-      if (decision.kind === 'wait') return decision.reason
-      await applyAlive(session, life, decision)
+  #onError(error: unknown): void {
+    const { log } = this.#options
+    if (hasCode(error, 'PVC_STORE_SESSION_LOST', 'PVC_STORE_UNAVAILABLE')) {
+      log.info({ error: errorChain(error) }, 'joining was interrupted')
+      return
     }
-    return 'its proof of life is changed again and again: does another pvcnoded run under this name?'
+    log.error({ error: errorChain(error) }, 'joining the cluster failed, trying again')
+    if (this.presence() === undefined) this.#move({ kind: 'absent', reason: errorChain(error) })
   }
 
-  async function join(session: StoreSession): Promise<void> {
-    if (registeredIn !== session) {
-      await register(session, registration)
-      registeredIn = session
-    }
-    const { life, bootId } = await identify(session)
-    const refusal = await claimAlive(session, life)
-    if (refusal !== undefined) return move({ kind: 'absent', reason: refusal })
-    // After alive, and in the same session: either the primary sees our alive, or we see its journal.
-    const journal = parse(keys.fence, await session.readWatched(keys.fence.path))?.value
-    const verdict = decideCertification(life, journal)
-    const presence = { session, life, bootId }
-    if (verdict.kind === 'certified') {
-      faults.clear('NODE_NOT_CERTIFIED')
-      return move({ kind: 'certified', presence })
-    }
-    const message = `This node starts no VMs because ${verdict.reason}.`
-    faults.set('NODE_NOT_CERTIFIED', 'critical', message)
-    move({ kind: 'present', presence, reason: verdict.reason })
-  }
-
-  async function pass(): Promise<object> {
-    const session = store.session.value
-    if (session === undefined || session.state.value === 'lost') {
-      move({ kind: 'absent', reason: 'ZooKeeper is not connected' })
-    } else if (session.state.value === 'connected') {
-      await join(session)
-    } else if (sessionOf(state.value) !== session) {
-      move({ kind: 'absent', reason: 'the connection to ZooKeeper is interrupted' })
-    }
-    // Suspended in the session we joined: it may live on, and what was decided in it still holds.
-    return {}
-  }
-
-  const loop = new Reconciler({
-    clock,
-    pass,
-    rescanMs: RESCAN_MS,
-    retryMs: RETRY_MS,
-    onError(error) {
-      if (hasCode(error, 'PVC_STORE_SESSION_LOST', 'PVC_STORE_UNAVAILABLE')) {
-        return log.info({ error: errorChain(error) }, 'joining was interrupted')
-      }
-      log.error({ error: errorChain(error) }, 'joining the cluster failed, trying again')
-      if (presenceNow() === undefined) move({ kind: 'absent', reason: errorChain(error) })
-    },
-  })
-
-  function follow(session: StoreSession | undefined): void {
-    for (const unsubscribe of sessionUnsubscribes.splice(0)) unsubscribe()
-    if (session !== undefined) {
-      sessionUnsubscribes.push(
-        session.state.subscribe(() => loop.trigger()),
-        session.onChange((path) => {
-          if (path === keys.alive.path || path === keys.fence.path) loop.trigger()
-        }),
-      )
-    }
-    loop.trigger()
-  }
-
-  const presenceNow = (): Presence | undefined => {
-    const presence = state.value.kind === 'absent' ? undefined : state.value.presence
-    const isCurrent = presence?.session === store.session.value && presence?.session.state.value !== 'lost'
-    return isCurrent ? presence : undefined
-  }
-  return {
-    state,
-    presence: presenceNow,
-    certificate: () => (state.value.kind === 'certified' ? presenceNow() : undefined),
-    previousStatus: () => previous,
-    start() {
-      unsubscribeStore = store.session.subscribe(follow)
-      follow(store.session.value)
-    },
-    async stop() {
-      unsubscribeStore?.()
-      for (const unsubscribe of sessionUnsubscribes.splice(0)) unsubscribe()
-      await loop.stop()
-    },
+  #move(next: MembershipState): void {
+    const from = this.#state.value
+    const isSame = from.kind === next.kind && reasonOf(from) === reasonOf(next) && sessionOf(from) === sessionOf(next)
+    if (isSame) return
+    const isLoss = from.kind === 'certified' && next.kind !== 'certified'
+    const fields = { from: from.kind, to: next.kind, reason: reasonOf(next), session: sessionOf(next)?.id }
+    this.#options.log[isLoss ? 'warn' : 'info'](fields, 'membership changed')
+    this.#state.set(next)
   }
 }
 

@@ -6,7 +6,7 @@ import { FakeEnsemble, type FakeStore } from '../../../../src/adapters/fake/stor
 import { LifeId, NodeName } from '../../../../src/model/ids.ts'
 import { CLOSED_JOURNAL } from '../../../../src/model/node.ts'
 import { createFaultBoard } from '../../../../src/node/faults.ts'
-import { createMembership, type Membership } from '../../../../src/node/membership/membership.ts'
+import { Membership } from '../../../../src/node/membership/membership.ts'
 import type { StoreSession } from '../../../../src/ports/store.ts'
 import type { Key } from '../../../../src/schema/key.ts'
 import { tree } from '../../../../src/schema/tree.ts'
@@ -25,7 +25,7 @@ function daemon(machineId: string | undefined = 'machine-1', onFiles = files) {
   const store: FakeStore = ensemble.connect()
   const log = new FakeLog()
   const faults = createFaultBoard(clock)
-  const membership: Membership = createMembership({
+  const membership = new Membership({
     registration: { self, mode: 'coordinator', clusterName: 'test', shutdownTimeoutMs: 180_000 },
     machineId,
     store,

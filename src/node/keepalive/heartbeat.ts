@@ -1,0 +1,278 @@
+/**
+ * The heartbeat: what this node is and does, and the statistics of all its VMs, in two documents. It waits for nothing but
+ * ZooKeeper itself, so that a hanging libvirt or Ceph never makes the node look dead.
+ */
+import type { Clock } from '../../base/clock.ts'
+import { Reconciler } from '../../base/reconciler.ts'
+import type { Signal } from '../../base/signal.ts'
+import { errorChain, hasCode } from '../../model/errors.ts'
+import type { NodeName } from '../../model/ids.ts'
+import type {
+  CoordinatorState,
+  DaemonState,
+  DomainState,
+  NodeSeqs,
+  NodeSpec,
+  NodeStats,
+  NodeStatus,
+} from '../../model/node.ts'
+import type { Log } from '../../ports/log.ts'
+import { tree } from '../../schema/tree.ts'
+import type { FaultBoard } from '../faults.ts'
+import type { Membership, Presence } from '../membership/membership.ts'
+import type { Collector } from './collector.ts'
+import { decideHeartbeat } from './decide.ts'
+import { createDocumentWriter, type DocumentWriter } from './document-writer.ts'
+import { fitStats, fitStatus, statusNewsKey } from './documents.ts'
+import type { SeqKeeper } from './seq-guard.ts'
+
+/** Facts of the operating system and the release, which do not change while the daemon runs. */
+export type HostIdentity = {
+  readonly pvc: string
+  readonly kernel: string
+  readonly os: string
+  readonly arch: string
+}
+
+/** VMs whose run record this node holds but which do not run yet: they need memory soon. */
+export type Promised = { readonly memoryMiB: number; readonly vcpus: number }
+
+export type HeartbeatOptions = {
+  readonly self: NodeName
+  readonly identity: HostIdentity
+  readonly coordinator: CoordinatorState
+  readonly storageAddresses: readonly string[]
+  readonly intervalMs: number
+  readonly membership: Membership
+  readonly collector: Collector
+  readonly faults: FaultBoard
+  readonly seqs: SeqKeeper
+  readonly daemon: Signal<DaemonState>
+  /** Wanted domain state; undefined while it is not known. */
+  readonly wanted: () => NodeSpec['wanted'] | undefined
+  /** Promised to VMs other than those that run. */
+  readonly promised: (running: ReadonlySet<string>) => Promised
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const UNKNOWN = 'unknown'
+const REDUCED =
+  'The statistics of all VMs of this node do not fit into one document; device figures of some are left out.'
+
+/** The heartbeat; nothing is written before `start`, nor without presence. */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions
+  readonly #writers: {
+    readonly status: DocumentWriter<NodeStatus>
+    readonly stats: DocumentWriter<NodeStats>
+    readonly seqs: DocumentWriter<NodeSeqs>
+  }
+  readonly #loop: Reconciler
+  readonly #unsubscribes: (() => void)[] = []
+  #beat: number | undefined
+  #beats = 0
+  #written = blank(undefined)
+  #publishedSeqs = -1
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options
+    const keys = tree.node(options.self)
+    this.#writers = {
+      status: createDocumentWriter(keys.status),
+      stats: createDocumentWriter(keys.stats),
+      seqs: createDocumentWriter(keys.seqs),
+    }
+    this.#loop = new Reconciler({
+      clock: options.clock,
+      pass: () => this.#pass(),
+      rescanMs: options.intervalMs,
+      retryMs: Math.min(500, options.intervalMs / 5),
+      onError: (error) => this.#onError(error),
+    })
+  }
+
+  /** Status documents written since the start. */
+  get beats(): number {
+    return this.#beats
+  }
+
+  /** Something may have changed: it is written when it is news. */
+  trigger(): void {
+    this.#loop.trigger()
+  }
+
+  start(): void {
+    const { membership, daemon, faults } = this.#options
+    const trigger = () => this.#loop.trigger()
+    this.#unsubscribes.push(membership.state.subscribe(trigger), daemon.subscribe(trigger), faults.subscribe(trigger))
+    trigger()
+  }
+
+  /** Stops beating and writes the present state once more. @returns false when that could not be written */
+  async finish(): Promise<boolean> {
+    for (const unsubscribe of this.#unsubscribes) unsubscribe()
+    await this.#loop.stop()
+    const presence = this.#options.membership.presence()
+    if (presence === undefined) return false
+    try {
+      await this.#writeStatus(presence, this.#currentStatus(presence))
+      if (this.#isSeqsDue()) await this.#writeSeqs(presence)
+      return true
+    } catch (error) {
+      this.#options.log.warn({ error: errorChain(error) }, 'the last status could not be written')
+      return false
+    }
+  }
+
+  async #pass(): Promise<{ readonly wakeInMs: number }> {
+    const { membership, collector, seqs, intervalMs, clock } = this.#options
+    collector.judge()
+    // A disk that could not be written is tried again; nobody waits for it.
+    void seqs.flushed()
+    const presence = membership.presence()
+    // Without a session there is nobody to tell; membership triggers when there is.
+    if (presence === undefined) return { wakeInMs: intervalMs }
+    if (presence.session !== this.#written.session) this.#written = blank(presence.session)
+    const status = this.#currentStatus(presence)
+    const { write, wakeInMs } = decideHeartbeat({
+      nowMs: clock.nowMs(),
+      intervalMs,
+      statusWrittenAtMs: this.#written.statusAtMs,
+      statsWrittenAtMs: this.#written.statsAtMs,
+      isStatusNews: statusNewsKey(status) !== this.#written.newsKey,
+      isStatsNews: collector.guestsRevision !== this.#written.statsRevision,
+    })
+    if (write.includes('status')) await this.#writeStatus(presence, status)
+    if (write.includes('stats')) await this.#writeStats(presence)
+    // With the status, so that a storm of starts does not become a storm of writes.
+    if (write.length > 0 && this.#isSeqsDue()) await this.#writeSeqs(presence)
+    return { wakeInMs: this.#isSeqsDue() ? Math.min(wakeInMs, intervalMs / 5) : wakeInMs }
+  }
+
+  #isSeqsDue(): boolean {
+    return this.#options.seqs.revision !== this.#publishedSeqs
+  }
+
+  #currentStatus({ life, bootId }: Presence): NodeStatus {
+    const { self, identity, membership, collector, wanted, promised } = this.#options
+    const previous = membership.previousStatus
+    this.#beat ??= previous?.heartbeat ?? 0
+    const facts = collector.facts()
+    const guests = runningNow(collector, previous?.bootId === bootId ? previous : undefined)
+    return fitStatus({
+      name: self,
+      heartbeat: this.#beat,
+      life,
+      bootId,
+      // No guard process exists yet that would kill this node's guests.
+      selfFence: 'off',
+      watchdog: 'absent',
+      storageAddrs: [...this.#options.storageAddresses],
+      ack: previous?.ack ?? 0,
+      daemon: this.#options.daemon.value,
+      certified: membership.certificate() !== undefined,
+      domainState: domainState(wanted(), guests.domainsCount),
+      coordinator: this.#options.coordinator,
+      versions: {
+        pvc: identity.pvc,
+        libvirt: facts?.libvirtVersion ?? UNKNOWN,
+        qemu: facts?.qemuVersion ?? UNKNOWN,
+        kernel: identity.kernel,
+      },
+      os: identity.os,
+      arch: identity.arch,
+      resources: hostResources(collector, guests, promised(new Set(guests.runningDomains))),
+      runningDomains: guests.runningDomains,
+      domainsCount: guests.domainsCount,
+      incoming: [],
+      faults: [...this.#options.faults.list()],
+    })
+  }
+
+  async #writeStatus({ session }: Presence, status: NodeStatus): Promise<void> {
+    this.#beat = status.heartbeat + 1
+    const statusAtMs = this.#options.clock.nowMs()
+    await this.#writers.status.write(session, { ...status, heartbeat: this.#beat })
+    this.#written = { ...this.#written, statusAtMs, newsKey: statusNewsKey(status) }
+    this.#beats += 1
+  }
+
+  async #writeStats({ session }: Presence): Promise<void> {
+    const { collector, faults, clock } = this.#options
+    const statsRevision = collector.guestsRevision
+    const statsAtMs = clock.nowMs()
+    const guests = collector.guests()?.guests ?? []
+    const fitted = fitStats({ heartbeat: this.#beat ?? 0, guests: [...guests], interfaces: {} })
+    if (fitted.isReduced) faults.set('STATISTICS_REDUCED', 'warning', REDUCED)
+    else faults.clear('STATISTICS_REDUCED')
+    await this.#writers.stats.write(session, fitted.stats)
+    this.#written = { ...this.#written, statsAtMs, statsRevision }
+  }
+
+  async #writeSeqs({ session }: Presence): Promise<void> {
+    const { seqs } = this.#options
+    const { revision } = seqs
+    await this.#writers.seqs.write(session, { seqs: seqs.snapshot() })
+    this.#publishedSeqs = revision
+  }
+
+  #onError(error: unknown): void {
+    const isOutage = hasCode(error, 'PVC_STORE_SESSION_LOST', 'PVC_STORE_UNAVAILABLE', 'PVC_STORE_TIMEOUT')
+    this.#options.log[isOutage ? 'info' : 'error']({ error: errorChain(error) }, 'the heartbeat was not written')
+  }
+}
+
+/** What was written in which session, and when. */
+type Written = {
+  readonly session: Presence['session'] | undefined
+  readonly statusAtMs: number | undefined
+  readonly statsAtMs: number | undefined
+  readonly newsKey: string
+  readonly statsRevision: number
+}
+
+/** Nothing is known to be written in a new session; statistics wait for their first sample. */
+function blank(session: Presence['session'] | undefined): Written {
+  return { session, statusAtMs: undefined, statsAtMs: undefined, newsKey: '', statsRevision: 0 }
+}
+
+function domainState(wanted: NodeSpec['wanted'] | undefined, running: number): DomainState {
+  if (wanted !== 'flush') return 'ready'
+  return running === 0 ? 'flushed' : 'flush'
+}
+
+type Running = Pick<NodeStatus, 'runningDomains' | 'domainsCount'> & {
+  readonly resources: Pick<NodeStatus['resources'], 'memoryAllocatedMiB' | 'memoryProvisionedMiB' | 'vcpusAllocated'>
+}
+
+const NOTHING_RUNS: Running = {
+  runningDomains: [],
+  domainsCount: 0,
+  resources: { memoryAllocatedMiB: 0, memoryProvisionedMiB: 0, vcpusAllocated: 0 },
+}
+
+/** What runs, by the last sample; before the first one by what the daemon before this one published in the same boot. */
+function runningNow(collector: Collector, previous: NodeStatus | undefined): Running {
+  const sample = collector.guests()
+  if (sample === undefined) return previous ?? NOTHING_RUNS
+  const runningDomains = sample.guests.map((guest) => guest.uuid).sort()
+  return { runningDomains, domainsCount: runningDomains.length, resources: sample }
+}
+
+function hostResources(collector: Collector, running: Running, promised: Promised): NodeStatus['resources'] {
+  const facts = collector.facts()
+  const host = collector.host()
+  const memoryUsedMiB = host?.memoryUsedMiB ?? 0
+  const memoryFreeMiB = host?.memoryFreeMiB ?? 0
+  return {
+    cpuCount: facts?.cpuCount ?? 0,
+    load1: host?.load1 ?? 0,
+    memoryTotalMiB: facts?.memoryTotalMiB ?? memoryUsedMiB + memoryFreeMiB,
+    memoryUsedMiB,
+    memoryFreeMiB,
+    memoryAllocatedMiB: running.resources.memoryAllocatedMiB,
+    memoryProvisionedMiB: running.resources.memoryProvisionedMiB + promised.memoryMiB,
+    vcpusAllocated: running.resources.vcpusAllocated + promised.vcpus,
+  }
+}
