@@ -1,0 +1,100 @@
+import { CommandFailure, EXIT } from './failure.ts'
+import type { TransportError, WireAnswer } from './transport.ts'
+
+/** The server answered with an error status; the message is for people. */
+export class ApiFailure extends CommandFailure {
+  readonly status: number
+  constructor(status: number, message: string) {
+    super(message, EXIT.failed)
+    this.name = 'ApiFailure'
+    this.status = status
+  }
+}
+
+function parseJson(text: string): { readonly value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) as unknown }
+  } catch {
+    return undefined
+  }
+}
+
+/** The sentence of an error body: a text, or one text per bad argument. */
+function errorText(body: unknown): string | undefined {
+  const message = typeof body === 'object' && body !== null && 'message' in body ? body.message : undefined
+  if (typeof message === 'string' && message !== '') return message
+  if (typeof message !== 'object' || message === null) return undefined
+  const parts = Object.entries(message).map(([name, text]) => {
+    const reason = String(text)
+    return /^(must|is|has|cannot)\b/.test(reason) ? `${name} ${reason}` : `${name}: ${reason}`
+  })
+  return parts.length === 0 ? undefined : `${parts.join('; ')}.`.replace(/\.\.$/, '.')
+}
+
+const HINTS: Readonly<Record<number, string>> = {
+  401: 'Give this connection a valid key: pvc connection add NAME ... --api-key KEY.',
+  403: 'Use a connection whose key has a higher role.',
+  503: 'Try again in a moment.',
+}
+
+/**
+ * The value of a good answer.
+ * @throws ApiFailure for an error status; CommandFailure for an answer that is not the API's.
+ */
+export function readAnswer(answer: WireAnswer, origin: string): unknown {
+  const isGood = answer.status >= 200 && answer.status < 300
+  const body = parseJson(answer.text)
+  if (isGood && body) return body.value
+  const text = errorText(body?.value)
+  if (!isGood && text !== undefined) {
+    const hint = HINTS[answer.status]
+    throw new ApiFailure(answer.status, hint === undefined ? text : `${text} ${hint}`)
+  }
+  const kind = answer.contentType.split(';')[0] || 'no content type'
+  throw new ApiFailure(
+    answer.status,
+    `${origin} did not answer as the PVC API does (status ${answer.status}, ${kind}): check the address and port of the connection.`,
+  )
+}
+
+const TLS_CODES = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/
+
+function reasonOf(error: TransportError): string {
+  if (TLS_CODES.test(error.code)) {
+    return `its certificate is not trusted (${error.code}): set PVC_CLIENT_VERIFY_SSL=false to accept it, or NODE_EXTRA_CA_CERTS to a file with its authority`
+  }
+  switch (error.code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'its name cannot be resolved: check the address of the connection'
+    case 'ECONNREFUSED':
+      return 'nothing listens there: check the port, and that pvcapid runs'
+    case 'ETIMEDOUT':
+      return 'it did not accept the connection in time: check the address and the network'
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'there is no route to it: check the address and the network'
+    case 'EPROTO':
+      return 'it does not speak TLS: add the connection with --no-ssl'
+    case 'HPE_INVALID_CONSTANT':
+      return 'it does not speak HTTP: add the connection with --ssl, or check the port'
+    case 'EANSWER':
+      return error.message
+    default:
+      return `${error.message || error.code}: check that it is pvcapid, and that --ssl or --no-ssl is right for it`
+  }
+}
+
+/** What to tell a person whose request got no answer. */
+export function unreachableFailure(error: TransportError, origins: readonly string[], isRead: boolean): CommandFailure {
+  const where = origins.length === 1 ? `The API at ${origins[0]}` : `No API of ${origins.join(', ')}`
+  if (error.wasSent && !isRead) {
+    return new CommandFailure(
+      `The connection to ${origins.join(', ')} was lost after the request was sent (${error.message}): look whether it was carried out before you repeat it.`,
+      EXIT.failed,
+      error,
+    )
+  }
+  const verb = origins.length === 1 ? 'cannot be reached' : 'can be reached'
+  return new CommandFailure(`${where} ${verb}: ${reasonOf(error)}.`, EXIT.failed, error)
+}

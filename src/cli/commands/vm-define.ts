@@ -1,0 +1,134 @@
+import { type Command, Option } from 'commander'
+import { readDefinition } from '../definition.ts'
+import { usageFailure } from '../failure.ts'
+import { readTextFile } from '../text-file.ts'
+import { collect, integerParser, type OpenSession, yesOption } from './options.ts'
+
+const SELECTORS = ['mem', 'memprov', 'load', 'vcpus', 'vms', 'none']
+const METHODS = ['none', 'live', 'shutdown']
+const parseDowntime = integerParser(1, 600_000)
+
+const SELECTOR_HELP = `
+Selectors: mem (most free memory), memprov (least memory provisioned to VMs), vcpus (fewest vCPUs allocated),
+load (lowest load average), vms (fewest VMs), none (the default of the cluster).
+
+The maximum downtime of a live migration, in milliseconds, need only be raised for very busy VMs.`
+
+type MetaOptions = {
+  readonly limit?: string
+  readonly nodeSelector?: string
+  readonly autostart?: boolean
+  readonly method?: string
+  readonly maxDowntime?: number
+}
+
+type DefineOptions = MetaOptions & {
+  readonly target?: string
+  readonly tag: readonly string[]
+  readonly protectedTag: readonly string[]
+}
+
+/** `vm define`, `vm meta`, `vm undefine`, `vm remove`. */
+export function addVmDefinitionCommands(vm: Command, open: OpenSession): void {
+  addDefine(vm, open)
+  addMeta(vm, open)
+  addUndefine(vm, open)
+  addRemove(vm, open)
+}
+
+function addDefine(vm: Command, open: OpenSession): void {
+  vm.command('define')
+    .summary('Define a new VM from libvirt XML.')
+    .description('Define a new VM from the libvirt XML in FILE (- for standard input). It is not started.')
+    .argument('<file>', 'libvirt XML')
+    .option('-t, --target <node>', 'Home node of the VM; chosen by the selector if not given.')
+    .option('-l, --limit <nodes>', 'Nodes the VM may run on, separated by commas.')
+    .addOption(new Option('-s, --node-selector <selector>', 'How a node is chosen.').choices(SELECTORS).default('none'))
+    .option('-a, --autostart', 'Start the VM when its home node next becomes ready; used once.', false)
+    .option('-A, --no-autostart', 'Do not.')
+    .addOption(new Option('-m, --method <method>', 'Preferred migration method.').choices(METHODS).default('none'))
+    .option('-d, --max-downtime <ms>', 'Longest pause of a live migration.', parseDowntime, 300)
+    .option('-g, --tag <tag>', 'Tag of the VM; may be repeated.', collect, [])
+    .option('-G, --protected-tag <tag>', 'Protected tag of the VM; may be repeated.', collect, [])
+    .addHelpText('after', SELECTOR_HELP)
+    .action(async (file: string, options: DefineOptions) => {
+      const session = open()
+      const xml = await readTextFile(session.host, file)
+      readDefinition(xml)
+      const api = await session.connect()
+      const { message } = await api.call('vmDefine', {
+        node: options.target,
+        limit: options.limit,
+        selector: options.nodeSelector,
+        autostart: options.autostart,
+        migration_method: options.method,
+        migration_max_downtime: options.maxDowntime,
+        user_tags: options.tag,
+        protected_tags: options.protectedTag,
+        xml,
+      })
+      session.print(message)
+    })
+}
+
+function addMeta(vm: Command, open: OpenSession): void {
+  vm.command('meta')
+    .summary('Change where and how a VM may run.')
+    .description('Change the PVC metadata of VM. Only what is given is changed; give at least one option.')
+    .argument('<vm>', 'name or UUID of the VM')
+    .option('-l, --limit <nodes>', 'Nodes the VM may run on, separated by commas; empty for any node.')
+    .addOption(new Option('-s, --node-selector <selector>', 'How a node is chosen.').choices(SELECTORS))
+    .option('-a, --autostart', 'Start the VM when its home node next becomes ready; used once.')
+    .option('-A, --no-autostart', 'Do not.')
+    .addOption(new Option('-m, --method <method>', 'Preferred migration method.').choices(METHODS))
+    .option('-d, --max-downtime <ms>', 'Longest pause of a live migration.', parseDowntime)
+    .option('-p, --profile <profile>', 'Provisioner profile of the VM.')
+    .addHelpText('after', SELECTOR_HELP)
+    .action(async (name: string, options: MetaOptions & { readonly profile?: string }) => {
+      const changes = {
+        limit: options.limit,
+        selector: options.nodeSelector,
+        autostart: options.autostart,
+        migration_method: options.method,
+        migration_max_downtime: options.maxDowntime,
+        profile: options.profile,
+      }
+      if (Object.values(changes).every((value) => value === undefined)) {
+        throw usageFailure('At least one metadata option must be specified to update.')
+      }
+      const session = open()
+      const api = await session.connect()
+      const { message } = await api.call('vmSetMeta', { vm: name, ...changes })
+      session.print(message)
+    })
+}
+
+function addUndefine(vm: Command, open: OpenSession): void {
+  vm.command('undefine')
+    .summary('Remove the definition of a VM.')
+    .description('Stop VM and remove its definition; its volumes are kept.')
+    .argument('<vm>', 'name or UUID of the VM')
+    .addOption(yesOption())
+    .action(async (name: string, options: { readonly yes: boolean }) => {
+      const session = open()
+      const api = await session.connect()
+      await session.confirm(`Remove definition of VM "${name}"`, options.yes)
+      const { message } = await api.call('vmDelete', { vm: name, delete_disks: false })
+      session.print(message)
+    })
+}
+
+function addRemove(vm: Command, open: OpenSession): void {
+  vm.command('remove')
+    .summary('Remove a VM and its volumes.')
+    .description('Stop VM and remove its definition and all its volumes. What was on them is lost.')
+    .argument('<vm>', 'name or UUID of the VM')
+    .addOption(yesOption())
+    .action(async (name: string, options: { readonly yes: boolean }) => {
+      const session = open()
+      const api = await session.connect()
+      await session.confirm(`Remove VM "${name}" and all its volumes`, options.yes)
+      const { message } = await api.call('vmDelete', { vm: name, delete_disks: true })
+      session.print(message)
+    })
+}

@@ -1,0 +1,32 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { CommandFailure } from './failure.ts'
+import type { Session } from './session.ts'
+
+/** A text being edited in a file of its own. */
+export type Draft = {
+  readonly text: string
+  readonly file: string
+  /** Removes the file. A draft that could not be used is kept instead, so that no work is lost. */
+  discard(): Promise<void>
+}
+
+/** Lets the person at the terminal edit a text with VISUAL, EDITOR or vi. @throws CommandFailure when the editor fails. */
+export async function editText(session: Session, text: string, fileName: string): Promise<Draft> {
+  const { host } = session
+  if (!host.canAsk) throw new CommandFailure('The editor needs a terminal: give the new definition as a file instead.')
+  const directory = await mkdtemp(join(tmpdir(), 'pvc-edit-'))
+  const file = join(directory, fileName)
+  const discard = () => rm(dirname(file), { recursive: true, force: true })
+  const command = host.env['VISUAL'] || host.env['EDITOR'] || 'vi'
+  try {
+    await writeFile(file, `${text}\n`, { mode: 0o600 })
+    const code = await host.runEditor(command, file)
+    if (code !== 0) throw new CommandFailure(`The editor "${command}" ended with code ${code}: nothing was changed.`)
+    return { text: await readFile(file, 'utf8'), file, discard }
+  } catch (error) {
+    await discard()
+    throw error
+  }
+}

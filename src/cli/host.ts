@@ -1,0 +1,41 @@
+import type { Clock } from '../base/clock.ts'
+
+/** Where text goes. */
+export type TextOutput = {
+  write(text: string): void
+  readonly isTty: boolean
+  /** Width in characters; 0 when unknown. */
+  readonly columns: number
+}
+
+/**
+ * What the program needs from the machine it runs on, passed in so that tests run the whole program in-process.
+ * Files are reached directly: a test gives paths of its own.
+ */
+export type Host = {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdout: TextOutput
+  readonly stderr: TextOutput
+  /** True when a person can answer a question. */
+  readonly canAsk: boolean
+  readonly clock: Clock
+  /** Short host name. */
+  readonly hostname: string
+  /** Version of the program. */
+  readonly version: string
+  /** Everything on standard input. */
+  readInput(): Promise<string>
+  /** Asks on the terminal; undefined when the input ended without an answer. */
+  ask(question: string): Promise<string | undefined>
+  /** Runs an interactive program on a file and waits for it. Returns its exit code. */
+  runEditor(command: string, file: string): Promise<number>
+  /** Parses YAML; loaded only when the connection `local` is used. */
+  parseYaml(text: string): Promise<unknown>
+}
+
+const TRUE_WORDS: readonly string[] = ['1', 'true', 't', 'yes', 'y', 'on']
+
+/** True when an environment variable says yes (1, true, yes, on). */
+export function isSet(env: Host['env'], name: string): boolean {
+  return TRUE_WORDS.includes((env[name] ?? '').toLowerCase())
+}

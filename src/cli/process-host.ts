@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process'
+import { hostname } from 'node:os'
+import { createInterface } from 'node:readline'
+import type { Clock } from '../base/clock.ts'
+import type { Host, TextOutput } from './host.ts'
+
+/** Time of this process: monotonic from an arbitrary start. */
+const processClock: Clock = {
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  setTimer: (delayMs, fire) => {
+    const timer = setTimeout(fire, delayMs)
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+function outputOf(stream: NodeJS.WriteStream): TextOutput {
+  return {
+    write: (text) => {
+      stream.write(text)
+    },
+    isTty: stream.isTTY === true,
+    columns: stream.columns ?? 0,
+  }
+}
+
+async function readAll(stream: NodeJS.ReadStream): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk as Uint8Array))
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function askOn(input: NodeJS.ReadStream, output: NodeJS.WriteStream, question: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const lines = createInterface({ input, output })
+    let answer: string | undefined
+    lines.once('close', () => resolve(answer))
+    lines.once('SIGINT', () => {
+      output.write('\n')
+      lines.close()
+    })
+    lines.question(question, (text) => {
+      answer = text
+      lines.close()
+    })
+  })
+}
+
+function runEditor(command: string, file: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    // EDITOR may hold arguments ("code --wait"), so a shell splits it; the file is an argument of its own, not shell text.
+    const child = spawn('/bin/sh', ['-c', `${command} "$1"`, 'editor', file], { stdio: 'inherit' })
+    child.once('error', reject)
+    child.once('exit', (code) => resolve(code ?? 1))
+  })
+}
+
+/** The machine this process runs on. `version` and `parseYaml` come from the composition root. */
+export function createProcessHost(parts: Pick<Host, 'version' | 'parseYaml'>): Host {
+  return {
+    ...parts,
+    env: process.env,
+    stdout: outputOf(process.stdout),
+    stderr: outputOf(process.stderr),
+    canAsk: process.stdin.isTTY === true && process.stderr.isTTY === true,
+    clock: processClock,
+    hostname: hostname().split('.')[0] ?? '',
+    readInput: () => readAll(process.stdin),
+    ask: (question) => askOn(process.stdin, process.stderr, question),
+    runEditor,
+  }
+}
