@@ -32,6 +32,7 @@ export class FakeSession implements StoreSession {
   readonly #servers: Servers
   readonly #openedAtMs: number
   #lastAckMs: number
+  readonly #requests = new Map<Operation, number>()
   #losses: { readonly op: Operation; readonly loss: FakeLoss }[] = []
 
   constructor(servers: Servers, id: string) {
@@ -40,6 +41,11 @@ export class FakeSession implements StoreSession {
     this.#servers = servers
     this.#openedAtMs = servers.clock.nowMs()
     this.#lastAckMs = this.#openedAtMs
+  }
+
+  /** Number of requests of this kind so far. */
+  requests(op: Operation): number {
+    return this.#requests.get(op) ?? 0
   }
 
   /** The next request of this kind fails with PVC_STORE_TIMEOUT, its outcome is `loss`. */
@@ -141,6 +147,7 @@ export class FakeSession implements StoreSession {
     if (this.state.value === 'lost') throw storeError(RC.sessionExpired, op, path)
     if (this.state.value === 'suspended')
       throw new PvcError('PVC_STORE_UNAVAILABLE', `${op} ${path}: not connected`, { details: { op, path } })
+    this.#requests.set(op, this.requests(op) + 1)
     const index = this.#losses.findIndex((each) => each.op === op)
     const loss = index < 0 ? undefined : this.#losses.splice(index, 1)[0]?.loss
     if (loss === 'not-applied') throw storeError(RC.operationTimeout, op, path)

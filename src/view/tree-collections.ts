@@ -1,0 +1,68 @@
+/** The collections of our tree, each with the rule by which its documents never go backwards. */
+import { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
+import { tree } from '../schema/tree.ts'
+import { directory, document, type Watched, type WatchedDocument } from './collection.ts'
+
+/** Documents of a node beside its spec. */
+export type NodePart = 'status' | 'stats' | 'alive' | 'fence'
+
+export function clusterCollection(): WatchedDocument {
+  return document(tree.cluster, { order: ({ generation }) => generation })
+}
+
+export function primaryCollections(): readonly Watched[] {
+  return [document(tree.primary.lease), document(tree.primary.epoch, { order: ({ epoch }) => epoch })]
+}
+
+/** The spec of a node and some of its other documents. A removed node may be added again and then starts from nothing. */
+export function nodeCollections(name: NodeName, parts: readonly NodePart[]): readonly Watched[] {
+  const keys = tree.node(name)
+  const all: Record<NodePart, () => Watched> = {
+    status: () => document(keys.status),
+    stats: () => document(keys.stats),
+    alive: () => document(keys.alive),
+    fence: () => document(keys.fence, { order: ({ seq }) => seq }),
+  }
+  return [document(keys.spec, { order: ({ generation }) => generation }), ...parts.map((part) => all[part]())]
+}
+
+/** Every registered node. */
+export function nodesCollection(parts: readonly NodePart[]): Watched {
+  return directory(tree.nodes.path, (name) => nodeCollections(NodeName.parse(name), parts))
+}
+
+/**
+ * Every VM with its status. Only a tombstone may vanish, and only a status that nobody holds: seq and generation never
+ * repeat, also not over delete and re-create.
+ */
+export function vmsCollection(): Watched {
+  return directory(tree.vms.path, (name) => {
+    const keys = tree.vm(VmUuid.parse(name))
+    return [
+      document(keys.spec, {
+        order: (vm) => (vm.deleted === undefined ? vm.generation : vm.deleted.generation),
+        mayVanish: (vm) => vm.deleted !== undefined,
+      }),
+      document(keys.status, { order: ({ seq }) => seq, mayVanish: ({ run }) => run === null }),
+    ]
+  })
+}
+
+export function vmNamesCollection(): Watched {
+  return directory(tree.vmNames.path, (name) => [document(tree.vmNames.child(name))])
+}
+
+/** Pools, and the volumes of each pool. */
+export function storageCollections(): readonly Watched[] {
+  return [
+    directory(tree.pools.path, (name) => [document(tree.pool(PoolName.parse(name)))]),
+    directory(tree.volumePools.path, (name) => {
+      const pool = PoolName.parse(name)
+      return [directory(tree.volumes(pool).path, (volume) => [document(tree.volume(pool, VolumeName.parse(volume)))])]
+    }),
+  ]
+}
+
+export function tokensCollection(): Watched {
+  return directory(tree.tokens.path, (id) => [document(tree.tokens.child(id))])
+}
