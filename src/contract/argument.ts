@@ -131,30 +131,43 @@ export const optionalPattern = z.preprocess(
     .optional(),
 )
 
-/** True for patterns whose matching time may grow exponentially: nested repetition, repeated alternation, back-references. */
+/** Most backtracking a pattern may cause on one name, by the estimate below. */
+const MAX_PATTERN_COST = 2 ** 24
+/** Longest name a pattern is matched against. */
+const LONGEST_NAME = 128
+
+/**
+ * True for patterns that may take very long: a repeated group that itself repeats or branches (exponential), a reference
+ * back, or so many repetitions, options and branches in a row that their product is too large.
+ */
 export function isCostlyPattern(text: string): boolean {
-  const groups: { hasRepeat: boolean }[] = [{ hasRepeat: false }]
-  let repeats = 0
+  const groups = [{ isBranching: false }]
+  let cost = 1
   for (let at = 0; at < text.length; at += 1) {
     const char = text[at]
     if (char === '\\') {
       if (/[1-9k]/.test(text[at + 1] ?? '')) return true
       at += 1
     } else if (char === '[') {
-      for (at += 1; at < text.length && text[at] !== ']'; at += 1) if (text[at] === '\\') at += 1
+      at = endOfClass(text, at)
     } else if (char === '(') {
-      groups.push({ hasRepeat: false })
-    } else if (char === '|') {
-      for (const group of groups) group.hasRepeat = true
+      groups.push({ isBranching: false })
+      if (text[at + 1] === '?') at += 1
     } else if (char === ')') {
-      const closed = groups.length > 1 ? groups.pop() : undefined
-      if (closed?.hasRepeat && /[*+{]/.test(text[at + 1] ?? '')) return true
-      if (closed?.hasRepeat) for (const group of groups) group.hasRepeat = true
-    } else if (char === '*' || char === '+' || char === '{') {
-      repeats += 1
-      for (const group of groups) group.hasRepeat = true
+      const isBranching = groups.length > 1 && groups.pop()?.isBranching === true
+      if (isBranching && /[*+{]/.test(text[at + 1] ?? '')) return true
+      if (isBranching) for (const group of groups) group.isBranching = true
+    } else if (char === '|' || char === '?' || char === '*' || char === '+' || char === '{') {
+      for (const group of groups) group.isBranching = true
+      cost *= char === '|' || char === '?' ? 2 : LONGEST_NAME
     }
   }
-  // Several unbounded repetitions in a row are polynomial only, but their degree is their number.
-  return repeats > 6
+  return cost > MAX_PATTERN_COST
+}
+
+/** Offset of the `]` that ends a character class. */
+function endOfClass(text: string, start: number): number {
+  let at = start + 1
+  while (at < text.length && text[at] !== ']') at += text[at] === '\\' ? 2 : 1
+  return at
 }

@@ -149,7 +149,7 @@ export const VM_ACTIONS = ['start', 'shutdown', 'stop', 'restart', 'disable'] as
 
 export const vmRoutes = {
   vmList: defineRoute('vmList', {
-    summary: 'VMs, with filters; `negate` turns the filters round.',
+    summary: 'VMs, with filters; `negate` turns the filters node, state and tag round.',
     input: z.object({
       /** Matches name or UUID. */
       limit: optionalPattern,

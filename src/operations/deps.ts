@@ -29,20 +29,17 @@ export function connectedSession(deps: OperationsDeps): StoreSession {
 
 /** Waits until a created or changed document shows in lists; a creation has no number (0n). */
 export async function seeOwnWrite<T>(deps: OperationsDeps, key: Key<T>, mzxid: bigint): Promise<void> {
-  await seeOwnChange(deps, key, () => {
-    const seen = deps.index.get(key)
-    return seen !== undefined && seen.mzxid >= mzxid
-  })
+  if (!(await deps.index.reached(key.path, mzxid, SEE_OWN_WRITE_MS))) warnUnseen(deps, key)
 }
 
 /** Waits until a removed document no longer shows in lists. */
 export async function seeOwnRemoval<T>(deps: OperationsDeps, key: Key<T>): Promise<void> {
-  await seeOwnChange(deps, key, () => deps.index.get(key) === undefined)
+  if (deps.index.get(key) === undefined) return
+  if (!(await deps.index.removed(key.path, SEE_OWN_WRITE_MS))) warnUnseen(deps, key)
 }
 
-async function seeOwnChange<T>(deps: OperationsDeps, key: Key<T>, isSeen: () => boolean): Promise<void> {
-  const outcome = await watchIndex(deps, SEE_OWN_WRITE_MS, undefined, isSeen)
-  if (outcome !== 'done') deps.log.warn({ path: key.path }, 'the index did not show a change in time')
+function warnUnseen<T>(deps: OperationsDeps, key: Key<T>): void {
+  deps.log.warn({ path: key.path }, 'the index did not show a change in time')
 }
 
 /**

@@ -1,0 +1,42 @@
+import type { RouteId } from '../contract/paths.ts'
+import type { RouteInput, RouteOutput } from '../contract/routes.ts'
+import type { AuditLog } from '../operations/audit.ts'
+import type { OperationsDeps } from '../operations/deps.ts'
+import type { Principal } from './auth.ts'
+import type { VmJson } from './vm-json.ts'
+
+/** What the API is built from. */
+export type ApiDeps = OperationsDeps & {
+  readonly audit: AuditLog
+  /** Version of this build. */
+  readonly version: string
+  readonly auth: { readonly isEnabled: boolean }
+  /** Address shown as that of the cluster; empty while there is none. */
+  readonly upstreamIp: string
+}
+
+/** What a handler knows of its request. */
+export type RequestContext = {
+  readonly deps: ApiDeps
+  readonly vmJson: VmJson
+  readonly principal: Principal
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal
+  /** Names what the change was about when the arguments do not. */
+  readonly nameTarget: (target: string) => void
+}
+
+/** An answer whose JSON is written already. */
+export class RawJson {
+  readonly body: Buffer
+  constructor(body: Buffer) {
+    this.body = body
+  }
+}
+
+type Answer<T> = T | RawJson | Promise<T | RawJson>
+
+export type Handler<Id extends RouteId> = (context: RequestContext, input: RouteInput<Id>) => Answer<RouteOutput<Id>>
+
+/** A handler for every route of the contract: a missing or wrong one does not compile. */
+export type Handlers = { readonly [Id in RouteId]: Handler<Id> }

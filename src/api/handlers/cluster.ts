@@ -1,0 +1,50 @@
+import type { clusterRoutes } from '../../contract/cluster.ts'
+import { compatCluster } from '../../model/compat-cluster.ts'
+import { PvcError } from '../../model/errors.ts'
+import { setMaintenance } from '../../operations/cluster.ts'
+import { eachVm, primaryNode, readCluster, readNodes, readPools, readVolumes } from '../../operations/view.ts'
+import type { Handlers } from '../handler.ts'
+
+/** Status waits this long for Ceph's figures; older ones are shown otherwise. */
+export const POOL_STATS_WAIT_MS = 500
+
+/** Audit entries shown when the client does not say how many. */
+const DEFAULT_AUDIT_LINES = 50
+
+export const clusterHandlers = {
+  root: ({ deps }) => ({ message: `PVC API version 1, release ${deps.version}` }),
+
+  status: async ({ deps }) => {
+    const { index } = deps
+    const pools = readPools(index)
+    const stats = pools.length > 0 ? await deps.poolStats.current(POOL_STATS_WAIT_MS) : new Map()
+    const volumes = readVolumes(index)
+    return compatCluster({
+      cluster: readCluster(index),
+      version: deps.version,
+      primary: primaryNode(index),
+      upstreamIp: deps.upstreamIp,
+      nodes: readNodes(index),
+      vms: [...eachVm(index)].map(({ spec, status }) => ({ spec: spec.value, status })),
+      poolStats: pools.flatMap(({ name }) => stats.get(name) ?? []),
+      poolCount: pools.length,
+      volumeCount: volumes.length,
+      snapshotCount: volumes.reduce((sum, { info }) => sum + info.snapshotCount, 0),
+      nowMs: deps.clock.wallMs(),
+      formatTime: (wallMs) => new Date(wallMs).toISOString().slice(0, 19).replace('T', ' '),
+    })
+  },
+
+  primaryNode: ({ deps }) => {
+    const primary = primaryNode(deps.index)
+    if (primary === undefined) throw new PvcError('PVC_OBJECT_NOT_FOUND', 'No coordinator is primary')
+    return { primary_node: primary }
+  },
+
+  setMaintenance: async ({ deps, principal }, { state, reason }) => {
+    await setMaintenance(deps, { on: state, by: principal.who, reason: reason ?? '' })
+    return { message: `Successfully set cluster in ${state ? 'maintenance' : 'normal'} mode` }
+  },
+
+  audit: async ({ deps }, { lines }) => [...(await deps.audit.latest(lines ?? DEFAULT_AUDIT_LINES))],
+} satisfies Pick<Handlers, keyof typeof clusterRoutes>

@@ -1,0 +1,32 @@
+import type { nodeRoutes } from '../../contract/node.ts'
+import { compatNode, coordinatorState, daemonState, domainState, type NodeFacts } from '../../model/compat-node.ts'
+import type { VmUuid } from '../../model/ids.ts'
+import { primaryNode, readNodes, readVm, requireNode } from '../../operations/view.ts'
+import type { ApiDeps, Handlers } from '../handler.ts'
+
+/** A node as clients see it, with the names of its VMs. */
+function shown(deps: ApiDeps, node: NodeFacts) {
+  const names = (uuid: string) => readVm(deps.index, uuid as VmUuid)?.spec.value.name
+  return compatNode(node, primaryNode(deps.index), names, deps.clock.wallMs())
+}
+
+export const nodeHandlers = {
+  nodeList: ({ deps }, filter) => {
+    const nodes = readNodes(deps.index)
+      .filter(({ spec }) => filter.limit === undefined || filter.limit.test(spec.name))
+      .map((node) => shown(deps, node))
+    return nodes.filter(
+      (node) =>
+        (filter.daemon_state === undefined || node.daemon_state === filter.daemon_state) &&
+        (filter.coordinator_state === undefined || node.coordinator_state === filter.coordinator_state) &&
+        (filter.domain_state === undefined || node.domain_state === filter.domain_state),
+    )
+  },
+  nodeInfo: ({ deps }, { node }) => [shown(deps, requireNode(deps.index, node))],
+  nodeDaemonState: ({ deps }, { node }) => ({ name: node, daemon_state: daemonState(requireNode(deps.index, node)) }),
+  nodeCoordinatorState: ({ deps }, { node }) => ({
+    name: node,
+    coordinator_state: coordinatorState(requireNode(deps.index, node), primaryNode(deps.index)),
+  }),
+  nodeDomainState: ({ deps }, { node }) => ({ name: node, domain_state: domainState(requireNode(deps.index, node)) }),
+} satisfies Pick<Handlers, keyof typeof nodeRoutes>
