@@ -44,7 +44,7 @@ export type FakeLibvirtdOptions = {
 export class FakeLibvirtd {
   readonly clock: Clock
   readonly domains = new Map<VmUuid, FakeDomain>()
-  /** Time QEMU needs between the hook and running, e.g. while Ceph stalls; the domain is listed as shutoff meanwhile. */
+  /** Time QEMU needs between the hook and running, e.g. while Ceph stalls; the domain is listed as paused meanwhile. */
   startStallMs = 0
   isUp = true
   /** Counts ends of libvirtd: calls of an earlier life have no effect. */
@@ -73,11 +73,11 @@ export class FakeLibvirtd {
     return guest
   }
 
-  /** Takes a domain into the list (as shutoff), runs the hook, and begins to start it. @throws as libvirt would */
+  /** Runs the hook and takes a domain into the list, as paused (starting-up). @throws as libvirt would */
   beginStart(uuid: VmUuid, xml: string, mark: DomainMark | undefined): FakeDomain {
     const existing = this.domains.get(uuid)
-    if (existing?.run || (existing && !existing.isPersistent))
-      throw failed(`domain is already active as '${existing.name}'`)
+    if (existing && (existing.state !== 'shutoff' || !existing.isPersistent))
+      throw failed(`Requested operation is not valid: domain '${existing.name}' is already active`)
     const permit = this.#options.permitOf?.(uuid)
     if (this.#options.permitOf && (permit?.life !== mark?.life || permit?.seq !== mark?.seq))
       throw failed('Hook script execution failed: unexpected exit status 1: no permit')
@@ -90,16 +90,17 @@ export class FakeLibvirtd {
       mark,
       migrationId: undefined,
       isPersistent,
-      state: 'shutoff',
-      reason: 'unknown',
+      state: 'paused',
+      reason: 'starting-up',
       run: undefined,
     }
     this.domains.set(uuid, domain)
     return domain
   }
 
-  /** QEMU is up and its CPUs run. @throws when a disk cannot be opened; the domain is gone then */
+  /** QEMU is up and its CPUs run. @throws when a disk cannot be opened, or the domain was destroyed meanwhile */
   finishStart(domain: FakeDomain): void {
+    if (this.domains.get(domain.uuid) !== domain) throw failed('process exited while connecting to monitor')
     const volumes = rbdVolumes(domain.xml)
     const missing = volumes.find((volume) => this.#options.ceph && !this.#options.ceph.image(volume))
     if (missing !== undefined) {
@@ -147,9 +148,16 @@ export class FakeLibvirtd {
     if (pid !== undefined) this.#options.processes.kill(pid)
   }
 
-  /** `virsh destroy`: SIGTERM, so locks and watches are given back. @returns false when no domain runs */
+  /**
+   * `virsh destroy`: SIGTERM, so locks and watches are given back. A domain that is still starting is ended without an
+   * event, and its create fails. @returns false when there is no domain
+   */
   destroy(uuid: VmUuid): boolean {
-    return this.#end(uuid, 'host', 'destroyed')
+    const domain = this.domains.get(uuid)
+    if (domain?.reason !== 'starting-up') return this.#end(uuid, 'host', 'destroyed')
+    this.domains.delete(uuid)
+    if (domain.isPersistent) this.define(uuid, domain.xml)
+    return true
   }
 
   /** A persistent definition that runs nothing, as an operator or an older tool leaves it. */
@@ -186,7 +194,7 @@ export class FakeLibvirtd {
     this.isUp = false
     this.life += 1
     for (const domain of [...this.domains.values()])
-      if (!domain.run && !domain.isPersistent) this.domains.delete(domain.uuid)
+      if (domain.reason === 'starting-up') this.domains.delete(domain.uuid)
     this.#tell({ kind: 'connection', connected: false })
   }
 

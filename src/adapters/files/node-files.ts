@@ -1,0 +1,107 @@
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { BootId, LifeId, VmUuid } from '../../model/ids.ts'
+import type { NodeFiles } from '../../ports/files.ts'
+import type { DomainMark } from '../../ports/hypervisor.ts'
+import { isErrno, unlessGone, writeFileAtomic } from './atomic-file.ts'
+import { createProc } from './proc.ts'
+import { findVolumeUsers } from './volume-users.ts'
+
+export type NodeFilesOptions = {
+  /** `/run/pvc`: kept over restarts of the daemon, gone at boot. */
+  readonly runDir: string
+  /** `/var/lib/pvc`: kept over boots. */
+  readonly stateDir: string
+  readonly procDir?: string
+  readonly libvirtRunDir?: string
+  readonly rbdDevicesDir?: string
+}
+
+const LifeFile = z.object({ bootId: BootId, life: LifeId })
+const SeqsFile = z.record(VmUuid, z.number().int().nonnegative())
+
+/** The node's own files and what /proc shows of this machine. */
+export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
+  const proc = createProc(options.procDir ?? '/proc')
+  const places = {
+    proc,
+    libvirtRunDir: options.libvirtRunDir ?? '/run/libvirt/qemu',
+    rbdDevicesDir: options.rbdDevicesDir ?? '/sys/bus/rbd/devices',
+  }
+  const lifePath = join(options.runDir, 'life')
+  const permitDir = join(options.runDir, 'permit')
+  const seqsPath = join(options.stateDir, 'seqs.json')
+
+  return {
+    async bootId() {
+      return BootId.parse(await proc.bootId())
+    },
+    async readLife(bootId) {
+      const text = await unlessGone(readFile(lifePath, 'utf8'))
+      if (text === undefined) return undefined
+      const kept = LifeFile.parse(JSON.parse(text))
+      // /run outlives a boot only by mistake; a life must not.
+      return kept.bootId === bootId ? kept.life : undefined
+    },
+    async writeLife(bootId, life) {
+      await writeFileAtomic(lifePath, `${JSON.stringify({ bootId, life })}\n`, false)
+    },
+    permits: () => readPermits(permitDir),
+    async writePermit(uuid, mark) {
+      await writeFileAtomic(join(permitDir, uuid), `${mark.life} ${mark.seq}\n`, false)
+    },
+    async removePermit(uuid) {
+      await rm(join(permitDir, uuid), { force: true })
+    },
+    qemuProcesses: () => proc.qemuProcesses(),
+    async killQemu(uuid, pid) {
+      // Looked at again and signalled in one go: no other JavaScript, and in practice no reuse of the pid, comes between.
+      if (!proc.isQemuOf(pid, uuid)) return
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch (error) {
+        if (!isErrno(error, 'ESRCH')) throw error
+      }
+    },
+    volumeUsers: (volume) => findVolumeUsers(places, volume),
+    hostSample: () => proc.hostSample(),
+    async readSeqs() {
+      const text = await unlessGone(readFile(seqsPath, 'utf8'))
+      if (text === undefined) return new Map()
+      try {
+        return seqsOf(JSON.parse(text))
+      } catch (cause) {
+        throw new Error(`${seqsPath} is damaged; it guards against a rolled-back store and must not be ignored`, {
+          cause,
+        })
+      }
+    },
+    async writeSeqs(seqs) {
+      await writeFileAtomic(seqsPath, `${JSON.stringify(Object.fromEntries(seqs))}\n`, true)
+    },
+  }
+}
+
+function seqsOf(document: unknown): ReadonlyMap<VmUuid, number> {
+  return new Map(Object.entries(SeqsFile.parse(document)).map(([uuid, seq]) => [VmUuid.parse(uuid), seq]))
+}
+
+/** Files that are no permit (a temporary one, damage) permit nothing to the libvirt hook either, and are left out. */
+async function readPermits(directory: string): Promise<ReadonlyMap<VmUuid, DomainMark>> {
+  const names = (await unlessGone(readdir(directory))) ?? []
+  const permits = new Map<VmUuid, DomainMark>()
+  for (const name of names) {
+    const uuid = VmUuid.safeParse(name)
+    const text = uuid.success ? await unlessGone(readFile(join(directory, name), 'utf8')) : undefined
+    const mark = text === undefined ? undefined : parsePermit(text)
+    if (uuid.success && mark) permits.set(uuid.data, mark)
+  }
+  return permits
+}
+
+/** `LIFE SEQ`, as the hook reads it. */
+function parsePermit(text: string): DomainMark | undefined {
+  const match = /^(\S+) (\d+)\n?$/.exec(text)
+  return match?.[1] === undefined ? undefined : { life: LifeId.parse(match[1]), seq: Number(match[2]) }
+}

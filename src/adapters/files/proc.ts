@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { VmUuid } from '../../model/ids.ts'
+import type { HostSample } from '../../ports/files.ts'
+import { isErrno, unlessGone } from './atomic-file.ts'
+import { namesVolume, qemuUuid } from './command-line.ts'
+
+/**
+ * Looks at /proc. Processes come and go while we look: one that vanishes is skipped. Only processes of our own PID
+ * namespace are seen, which are all of a host's.
+ */
+export type Proc = {
+  bootId(): Promise<string>
+  hostSample(): Promise<HostSample>
+  qemuProcesses(): Promise<ReadonlyMap<VmUuid, number>>
+  /** True while `pid` is a QEMU of this VM; synchronous, so that a signal can follow without a gap. */
+  isQemuOf(pid: number, uuid: VmUuid): boolean
+  /** Processes with librbd loaded whose arguments name `pool/volume`. */
+  rbdProcesses(volume: string): Promise<readonly number[]>
+  isAlive(pid: number): Promise<boolean>
+}
+
+/** @param root `/proc`, or a copy of it in tests. */
+export function createProc(root: string): Proc {
+  const args = async (pid: number) => {
+    const text = await unlessGone(readFile(join(root, String(pid), 'cmdline'), 'utf8'))
+    return text === undefined ? [] : splitArgs(text)
+  }
+  const processes = async () => {
+    const names = await readdir(root)
+    const pids = names.filter((name) => /^\d+$/.test(name)).map(Number)
+    return Promise.all(pids.map(async (pid) => ({ pid, args: await args(pid) })))
+  }
+  return {
+    async bootId() {
+      return (await readFile(join(root, 'sys/kernel/random/boot_id'), 'utf8')).trim()
+    },
+    async hostSample() {
+      const [loadavg, meminfo] = await Promise.all([
+        readFile(join(root, 'loadavg'), 'utf8'),
+        readFile(join(root, 'meminfo'), 'utf8'),
+      ])
+      return parseHostSample(loadavg, meminfo)
+    },
+    async qemuProcesses() {
+      const found = new Map<VmUuid, number>()
+      for (const process of await processes()) {
+        const uuid = qemuUuid(process.args)
+        if (uuid !== undefined) found.set(uuid, process.pid)
+      }
+      return found
+    },
+    isQemuOf(pid, uuid) {
+      try {
+        return qemuUuid(splitArgs(readFileSync(join(root, String(pid), 'cmdline'), 'utf8'))) === uuid
+      } catch (error) {
+        if (isErrno(error, 'ENOENT', 'ESRCH')) return false
+        throw error
+      }
+    },
+    async rbdProcesses(volume) {
+      const named = (await processes()).filter((process) => namesVolume(process.args, volume))
+      const users = await Promise.all(named.map(async ({ pid }) => ((await hasLibrbd(root, pid)) ? [pid] : [])))
+      return users.flat()
+    },
+    async isAlive(pid) {
+      return (await args(pid)).length > 0
+    },
+  }
+}
+
+/** A zombie has no arguments any more, so it counts as gone. */
+function splitArgs(cmdline: string): readonly string[] {
+  return cmdline === '' ? [] : cmdline.replace(/\0$/, '').split('\0')
+}
+
+async function hasLibrbd(root: string, pid: number): Promise<boolean> {
+  try {
+    const maps = await unlessGone(readFile(join(root, String(pid), 'maps'), 'utf8'))
+    // QEMU loads librbd through its block driver module, so either name shows it.
+    return maps !== undefined && /librbd\.so|block-rbd\.so/.test(maps)
+  } catch (error) {
+    // Not allowed to look: it names the volume, so it counts as a user. Breaking a living client's lock is the worse error.
+    if (isErrno(error, 'EACCES', 'EPERM')) return true
+    throw error
+  }
+}
+
+/** `/proc/loadavg` and `/proc/meminfo`. Memory the kernel can give back at once (caches) counts as free. */
+export function parseHostSample(loadavg: string, meminfo: string): HostSample {
+  const kiB = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1] ?? Number.NaN)
+  const total = kiB('MemTotal')
+  const available = kiB('MemAvailable')
+  const load1 = Number.parseFloat(loadavg)
+  if (![total, available, load1].every(Number.isFinite)) throw new Error('loadavg or meminfo has an unknown format')
+  return {
+    load1,
+    memoryUsedMiB: Math.round((total - available) / 1024),
+    memoryFreeMiB: Math.round(available / 1024),
+  }
+}
