@@ -1,0 +1,164 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createNodeFiles } from '../../../../src/adapters/files/node-files.ts'
+import { parseHostSample } from '../../../../src/adapters/files/proc.ts'
+import { BootId, LifeId, VmUuid } from '../../../../src/model/ids.ts'
+import type { NodeFiles } from '../../../../src/ports/files.ts'
+
+const uuid = VmUuid.parse('aaaaaaaa-0000-4000-8000-000000000001')
+const other = VmUuid.parse('aaaaaaaa-0000-4000-8000-000000000002')
+const life = LifeId.parse('0b5cf3c6-4b6e-4f8e-9e0d-3f6c2f1f0a11')
+const data = (name: string) => new URL(`../../../data/${name}`, import.meta.url)
+
+let root: string
+let files: NodeFiles
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'pvc-files-'))
+  for (const name of ['proc/sys/kernel/random', 'libvirt', 'rbd']) await mkdir(join(root, name), { recursive: true })
+  await writeFile(join(root, 'proc/sys/kernel/random/boot_id'), 'boot-one\n')
+  files = createNodeFiles({
+    runDir: join(root, 'run'),
+    stateDir: join(root, 'state'),
+    procDir: join(root, 'proc'),
+    libvirtRunDir: join(root, 'libvirt'),
+    rbdDevicesDir: join(root, 'rbd'),
+  })
+})
+
+afterEach(() => rm(root, { recursive: true }))
+
+/** A process in the copied /proc. */
+async function addProcess(pid: number, cmdline: string | URL, maps = '') {
+  const directory = join(root, 'proc', String(pid))
+  await mkdir(directory)
+  if (cmdline instanceof URL) await copyFile(cmdline, join(directory, 'cmdline'))
+  else await writeFile(join(directory, 'cmdline'), cmdline)
+  await writeFile(join(directory, 'maps'), maps)
+}
+
+describe('a life', () => {
+  it('is kept over restarts of the daemon, not over a boot', async () => {
+    const boot = await files.bootId()
+    expect(boot).toBe('boot-one')
+    expect(await files.readLife(boot)).toBeUndefined()
+    await files.writeLife(boot, life)
+    expect(await files.readLife(boot)).toBe(life)
+    expect(await files.readLife(BootId.parse('boot-two'))).toBeUndefined()
+  })
+})
+
+describe('permits', () => {
+  it('are written as the libvirt hook reads them, whole or not at all', async () => {
+    await files.writePermit(uuid, { life, seq: 7 })
+    await files.writePermit(uuid, { life, seq: 8 })
+    expect(await readFile(join(root, 'run/permit', uuid), 'utf8')).toBe(`${life} 8\n`)
+    expect(await readdir(join(root, 'run/permit'))).toEqual([uuid])
+  })
+
+  it('are listed and removed; a missing one may be removed', async () => {
+    expect((await files.permits()).size).toBe(0)
+    await files.writePermit(uuid, { life, seq: 7 })
+    await files.writePermit(other, { life, seq: 1 })
+    await files.removePermit(other)
+    await files.removePermit(other)
+    expect([...(await files.permits())]).toEqual([[uuid, { life, seq: 7 }]])
+  })
+
+  it('that are damaged, or no permits at all, are left out', async () => {
+    await files.writePermit(uuid, { life, seq: 7 })
+    await writeFile(join(root, 'run/permit', other), 'half')
+    await writeFile(join(root, 'run/permit', `.${other}.1.2`), `${life} 7\n`)
+    expect([...(await files.permits()).keys()]).toEqual([uuid])
+  })
+})
+
+describe('run sequences', () => {
+  it('are kept on disk', async () => {
+    expect((await files.readSeqs()).size).toBe(0)
+    await files.writeSeqs(new Map([[uuid, 5]]))
+    expect([...(await files.readSeqs())]).toEqual([[uuid, 5]])
+    expect(await readdir(join(root, 'state'))).toEqual(['seqs.json'])
+  })
+
+  it('that are damaged are not taken for none', async () => {
+    await mkdir(join(root, 'state'))
+    await writeFile(join(root, 'state/seqs.json'), '{"aaaaaaaa')
+    await expect(files.readSeqs()).rejects.toThrow('seqs.json is damaged')
+  })
+})
+
+describe('processes', () => {
+  it('of guests are found by their UUID; others, vanished ones and zombies are not', async () => {
+    await addProcess(100, data('proc/libvirt-9.0.0-qemu-7.2-rbd.cmdline'))
+    await addProcess(101, '/bin/bash\0')
+    await addProcess(102, '')
+    // What readdir saw is gone when it is read.
+    await symlink('nowhere', join(root, 'proc/103'))
+    expect([...(await files.qemuProcesses())]).toEqual([[uuid, 100]])
+  })
+
+  it('that use a volume have librbd loaded and name it', async () => {
+    const maps = '7f0 r-xp /usr/lib/x86_64-linux-gnu/librbd.so.1.16.0\n'
+    await addProcess(100, data('proc/libvirt-9.0.0-qemu-7.2-rbd.cmdline'), maps)
+    await addProcess(101, 'vim\0vms/g1\0')
+    await addProcess(102, 'rbd\0bench\0vms/g1\0', maps)
+    expect(await files.volumeUsers('vms/g1')).toEqual([100, 102])
+    expect(await files.volumeUsers('vms/g2')).toEqual([])
+  })
+
+  it('that got a volume plugged in are found by the status files of libvirt', async () => {
+    await copyFile(data('libvirt-9.0.0/status-rbd.xml'), join(root, 'libvirt/g1.xml'))
+    expect(await files.volumeUsers('vms/g1')).toEqual([])
+    await addProcess(4645, '/usr/bin/qemu-system-x86_64\0')
+    expect(await files.volumeUsers('vms/g1')).toEqual([4645])
+    expect(await files.volumeUsers('vms/g')).toEqual([])
+  })
+
+  it('are not needed for a volume mapped by the kernel', async () => {
+    await mkdir(join(root, 'rbd/0'))
+    await writeFile(join(root, 'rbd/0/pool'), 'vms\n')
+    await writeFile(join(root, 'rbd/0/name'), 'g1\n')
+    expect(await files.volumeUsers('vms/g1')).toEqual([0])
+  })
+})
+
+describe('killing a QEMU', () => {
+  it('spares a process that is another one meanwhile, and kills the right one', async () => {
+    const real = createNodeFiles({ runDir: join(root, 'run'), stateDir: join(root, 'state') })
+    const program = join(root, 'qemu-system-test')
+    await symlink('/bin/sleep', program)
+    // sleep takes the sum of its arguments; only their look matters here.
+    const child = spawn('/bin/bash', ['-c', `exec -a ${program} perl -e 'sleep 60' -- -uuid ${uuid}`])
+    await once(child, 'spawn')
+    const pid = child.pid ?? -1
+    await expect.poll(async () => (await real.qemuProcesses()).get(uuid), { timeout: 5000 }).toBe(pid)
+    await real.killQemu(other, pid)
+    expect(child.exitCode).toBeNull()
+    const ended = once(child, 'exit')
+    await real.killQemu(uuid, pid)
+    expect(await ended).toEqual([null, 'SIGKILL'])
+    await real.killQemu(uuid, pid)
+  })
+})
+
+describe('the host sample', () => {
+  it('counts what the kernel can give back as free', () => {
+    const meminfo = 'MemTotal:       8192000 kB\nMemFree:        1024000 kB\nMemAvailable:   4096000 kB\n'
+    expect(parseHostSample('0.52 0.40 0.30 1/234 5678\n', meminfo)).toEqual({
+      load1: 0.52,
+      memoryUsedMiB: 4000,
+      memoryFreeMiB: 4000,
+    })
+    expect(() => parseHostSample('', meminfo)).toThrow('unknown format')
+  })
+
+  it('is read from this machine', async () => {
+    const sample = await createNodeFiles({ runDir: root, stateDir: root }).hostSample()
+    expect(sample.memoryUsedMiB + sample.memoryFreeMiB).toBeGreaterThan(100)
+  })
+})
