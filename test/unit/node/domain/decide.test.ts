@@ -212,6 +212,30 @@ describe('decideVm', () => {
     expect(word(decideVm({ ...o, memory: first.memory, nowMs: o.nowMs + 30_000 }).action)).toBe('kill-orphan')
   })
 
+  it('leaves an arriving copy alone, and only while its migration is still on', () => {
+    const ends = { from: { node: OTHER, life: LIFE }, to: { node: SELF, life: LIFE } }
+    const migration = { id: 'm1', ...ends, method: 'live', step: 'copy', startedAt: 0, progress: null } as const
+    const domain = { ...RUNNING, mark: undefined, migrationId: 'm1' }
+    const run = { node: OTHER, life: LIFE, holder: null }
+    expect(word(decideVm(observation({ status: status({ run, migration }), domain })).action)).toBe('nothing')
+    const other = { ...migration, id: 'm2' }
+    expect(word(decideVm(observation({ status: status({ run, migration: other }), domain })).action)).toBe(
+      'destroy-foreign',
+    )
+  })
+
+  it('does not look for watches of a dead client when it takes the record from nobody', () => {
+    const taken = decideVm(observation({ memory: memory({ isExitUnclean: true }) }))
+    expect(taken.memory.isExitUnclean).toBe(false)
+    const reTaken = decideVm(
+      observation({
+        status: status({ run: { node: SELF, life: OLD_LIFE, holder: null } }),
+        memory: memory({ isExitUnclean: true }),
+      }),
+    )
+    expect(reTaken.memory.isExitUnclean).toBe(true)
+  })
+
   it('keeps the generation that was really started', () => {
     const o = observation({ spec: spec({ generation: 9 }), status: startingMine, domain: RUNNING })
     const decision = decideVm({ ...o, memory: memory({ startedGeneration: 3 }, spec({ generation: 9 })) })
