@@ -1,6 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { formatPermit, parsePermit } from '../../model/domain-mark.ts'
 import { BootId, LifeId, VmUuid } from '../../model/ids.ts'
 import type { NodeFiles } from '../../ports/files.ts'
 import type { DomainMark } from '../../ports/hypervisor.ts'
@@ -16,6 +17,15 @@ export type NodeFilesOptions = {
   readonly procDir?: string
   readonly libvirtRunDir?: string
   readonly rbdDevicesDir?: string
+  /** System calls that hold on to one process. Default: by pid only, which leaves a gap for a pid that is used anew. */
+  readonly processHandle?: ProcessHandle
+}
+
+/** A process by pid and start time, so that a signal never reaches another one with the same pid. */
+export type ProcessHandle = {
+  startTicks(pid: number): number | undefined
+  /** SIGKILL through a pidfd; does nothing when that process is gone. */
+  kill(pid: number, startTicks: number): void
 }
 
 const LifeFile = z.object({ bootId: BootId, life: LifeId })
@@ -29,6 +39,7 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
     libvirtRunDir: options.libvirtRunDir ?? '/run/libvirt/qemu',
     rbdDevicesDir: options.rbdDevicesDir ?? '/sys/bus/rbd/devices',
   }
+  const handle = options.processHandle ?? plainHandle
   const lifePath = join(options.runDir, 'life')
   const permitDir = join(options.runDir, 'permit')
   const seqsPath = join(options.stateDir, 'seqs.json')
@@ -49,20 +60,15 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
     },
     permits: () => readPermits(permitDir),
     async writePermit(uuid, mark) {
-      await writeFileAtomic(join(permitDir, uuid), `${mark.life} ${mark.seq}\n`, false)
+      await writeFileAtomic(join(permitDir, uuid), formatPermit(mark), false)
     },
     async removePermit(uuid) {
       await rm(join(permitDir, uuid), { force: true })
     },
     qemuProcesses: () => proc.qemuProcesses(),
     async killQemu(uuid, pid) {
-      // Looked at again and signalled in one go: no other JavaScript, and in practice no reuse of the pid, comes between.
-      if (!proc.isQemuOf(pid, uuid)) return
-      try {
-        process.kill(pid, 'SIGKILL')
-      } catch (error) {
-        if (!isErrno(error, 'ESRCH')) throw error
-      }
+      const startTicks = handle.startTicks(pid)
+      if (startTicks !== undefined && proc.isQemuOf(pid, uuid)) handle.kill(pid, startTicks)
     },
     volumeUsers: (volume) => findVolumeUsers(places, volume),
     hostSample: () => proc.hostSample(),
@@ -83,6 +89,17 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
   }
 }
 
+const plainHandle: ProcessHandle = {
+  startTicks: () => 0,
+  kill(pid) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch (error) {
+      if (!isErrno(error, 'ESRCH')) throw error
+    }
+  },
+}
+
 function seqsOf(document: unknown): ReadonlyMap<VmUuid, number> {
   return new Map(Object.entries(SeqsFile.parse(document)).map(([uuid, seq]) => [VmUuid.parse(uuid), seq]))
 }
@@ -98,10 +115,4 @@ async function readPermits(directory: string): Promise<ReadonlyMap<VmUuid, Domai
     if (uuid.success && mark) permits.set(uuid.data, mark)
   }
   return permits
-}
-
-/** `LIFE SEQ`, as the hook reads it. */
-function parsePermit(text: string): DomainMark | undefined {
-  const match = /^(\S+) (\d+)\n?$/.exec(text)
-  return match?.[1] === undefined ? undefined : { life: LifeId.parse(match[1]), seq: Number(match[2]) }
 }
