@@ -1,0 +1,63 @@
+import { addon, type ConnectionHandle, type ConsoleHandle, type ListenerNumber } from './addon.ts'
+
+export type ConsoleListener = {
+  /** A piece of the guest's output, at most 64 KiB. Reading stops while more than 1 MiB waits to be delivered. */
+  onData(data: Buffer): void
+  /** The stream is over: the domain stopped, somebody took the console, or the connection went. Called once, not after `close`. */
+  onEnd(message: string | undefined): void
+}
+
+/** An open serial console of a running domain. */
+export class ConsoleStream {
+  readonly #handle: ConsoleHandle
+  readonly #listener: ListenerNumber
+  #writes: Promise<void> = Promise.resolve()
+  #closing: Promise<void> | undefined
+
+  private constructor(handle: ConsoleHandle, listener: ListenerNumber) {
+    this.#handle = handle
+    this.#listener = listener
+  }
+
+  /** `device` is an alias such as `serial0`; undefined takes the first console. */
+  static async open(
+    connection: ConnectionHandle,
+    uuid: string,
+    device: string | undefined,
+    flags: number,
+    listener: ConsoleListener,
+  ): Promise<ConsoleStream> {
+    const early: (() => void)[] = []
+    let stream: ConsoleStream | undefined
+    const opened = await addon().consoleOpen(connection, uuid, device, flags, (message) => {
+      const deliver = () => {
+        if (message.data) listener.onData(message.data)
+        else void stream?.close().finally(() => listener.onEnd(message.message))
+      }
+      // Output may arrive before the promise of the open call is looked at.
+      if (stream) deliver()
+      else early.push(deliver)
+    })
+    stream = new ConsoleStream(opened.handle, opened.listener)
+    for (const deliver of early) deliver()
+    return stream
+  }
+
+  /**
+   * Sends keystrokes; writes keep their order, one at a time. Resolves when libvirt took them.
+   * @throws LibvirtError when the console is closed.
+   */
+  write(data: Buffer): Promise<void> {
+    const written = this.#writes.then(() => addon().consoleWrite(this.#handle, data))
+    // A failed write fails its caller; the next one finds out for itself.
+    this.#writes = written.catch(() => undefined)
+    return written
+  }
+
+  /** Ends the session; nothing is delivered after this call, and `onEnd` is not called. Idempotent. */
+  close(): Promise<void> {
+    addon().forget(this.#listener)
+    this.#closing ??= addon().consoleClose(this.#handle)
+    return this.#closing
+  }
+}
