@@ -29,7 +29,7 @@ describe('error codes', () => {
   it('are named PVC_AREA_WHAT and explained in one sentence', () => {
     for (const [code, meaning] of Object.entries(ERROR_CODES)) {
       expect(code).toMatch(/^PVC_[A-Z]+(_[A-Z]+)*$/)
-      expect(meaning).toMatch(/^[A-Z].*\.$/)
+      expect(meaning).toMatch(/^(libvirt|[A-Z]).*\.$/)
     }
   })
 
