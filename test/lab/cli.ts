@@ -45,25 +45,28 @@ const network = (given: string | undefined): NetworkName | undefined =>
 type UpFlags = { hosts: string; layout: string; daemons: boolean }
 
 async function up(flags: UpFlags): Promise<void> {
+  let interrupted = false
+  // Killing what there is makes the building fail, and its own clean-up removes what came in between.
   const stop = (): void => {
-    console.error('interrupted: taking the lab down')
-    endInstance(name()).then(
-      () => process.exit(130),
-      (error: unknown) => {
-        console.error(error)
-        process.exit(1)
-      },
-    )
+    interrupted = true
+    endInstance(name()).catch((error: unknown) => console.error(error))
   }
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
+  // Not `once`: with our listener gone, the library that runs commands would end this process before the clean-up.
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
   const layout: Layout = oneOf('layout', flags.layout, ['central', 'hyperconverged'])
   const hosts = Number(flags.hosts)
   const start = performance.now()
-  await startLab({ name: name(), hosts, layout, daemons: flags.daemons, tied: false, say: (line) => console.log(line) })
-  console.log(
-    `lab ${name()} is up after ${((performance.now() - start) / 1000).toFixed(1)} s. Next: lab status; lab sh hv1; lab pvc node list; lab down`,
-  )
+  try {
+    const { daemons } = flags
+    await startLab({ name: name(), hosts, layout, daemons, tied: false, say: (line) => console.log(line) })
+  } catch (error) {
+    if (!interrupted) throw error
+    console.error('interrupted: the lab is down')
+    process.exit(130) // commands that are still on their way would keep us for seconds
+  }
+  const took = ((performance.now() - start) / 1000).toFixed(1)
+  console.log(`lab ${name()} is up after ${took} s. Next: lab status; lab sh hv1; lab pvc node list; lab down`)
 }
 
 async function down(flags: { all?: boolean }): Promise<void> {

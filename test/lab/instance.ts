@@ -29,12 +29,28 @@ export function processStartTime(pid: number | string): string | undefined {
   }
 }
 
+/** The living outer process of an instance, also of one that is still being built. */
+function livingProcess(name: string): number | undefined {
+  const file = join(instanceDir(name), 'root', 'pid')
+  if (!existsSync(file)) return undefined
+  const [pid = '', startTime = ''] = readFileSync(file, 'utf8').trim().split(' ')
+  return pid !== '' && processStartTime(pid) === startTime ? Number(pid) : undefined
+}
+
+/** True while an instance of this name runs or is being built. */
+export function isAlive(name: string): boolean {
+  return livingProcess(name) !== undefined
+}
+
 /** Reads an instance's lab.json; undefined when there is no such instance or it is not alive any more. */
 export function findInstance(name: string): Instance | undefined {
   const file = join(instanceDir(name), 'lab.json')
-  if (!existsSync(file)) return undefined
-  const instance: Instance = JSON.parse(readFileSync(file, 'utf8'))
-  return processStartTime(instance.pid) === instance.startTime ? instance : undefined
+  return isAlive(name) && existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
+}
+
+/** True when an instance has run and its process is gone, as after SIGKILL of the test that it was tied to. */
+export function isDead(name: string): boolean {
+  return existsSync(join(instanceDir(name), 'lab.json')) && !isAlive(name)
 }
 
 /** Names of all instances that have a folder, alive or not. */
@@ -63,7 +79,12 @@ export async function startInstance(plan: Omit<Instance, 'pid' | 'startTime'>, t
   const failed = new Promise<never>((_, reject) => {
     child.once('error', reject)
     child.once('exit', (code) => {
-      reject(new Error(`lab init ended with ${code}: ${readFileSync(join(room, 'log', 'init.log'), 'utf8').trim()}`))
+      const file = join(room, 'log', 'init.log')
+      reject(
+        new Error(
+          `lab init ended with ${code}: ${existsSync(file) ? readFileSync(file, 'utf8').trim() : 'its folder is gone'}`,
+        ),
+      )
     })
   })
   failed.catch(() => undefined) // an end after the start is seen by whoever uses the lab, not here
@@ -86,19 +107,16 @@ export async function startInstance(plan: Omit<Instance, 'pid' | 'startTime'>, t
 
 /** Ends the instance: one kill, after which the kernel removes every process, mount, link and namespace; then its files. */
 export async function endInstance(name: string): Promise<void> {
-  const dir = instanceDir(name)
-  const file = join(dir, 'root', 'pid')
-  if (existsSync(file)) {
-    const [pid = '', startTime = ''] = readFileSync(file, 'utf8').trim().split(' ')
-    if (pid !== '' && processStartTime(pid) === startTime) {
-      process.kill(Number(pid), 'SIGKILL')
-      // Init is gone only after everything in its PID namespace is.
-      await pollUntil({ what: `end of lab ${name} (pid ${pid})`, timeoutMs: 10_000, intervalMs: 10 }, async () => {
-        return processStartTime(pid) !== startTime
-      })
-    }
+  const pid = livingProcess(name)
+  if (pid !== undefined) {
+    process.kill(pid, 'SIGKILL')
+    // Init is gone only after everything in its PID namespace is.
+    await pollUntil(
+      { what: `end of lab ${name} (pid ${pid})`, timeoutMs: 10_000, intervalMs: 10 },
+      async () => !isAlive(name),
+    )
   }
-  rmSync(dir, { recursive: true, force: true })
+  rmSync(instanceDir(name), { recursive: true, force: true })
 }
 
 const enter = (pid: string | number): string[] => ['nsenter', '-t', String(pid), '-n', '-m', '-u', '-p', '-i', '--']

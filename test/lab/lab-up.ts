@@ -6,7 +6,7 @@ import { planCeph, writeCephFiles } from './ceph-files.ts'
 import { buildGuest } from './guest.ts'
 import { createHost, type Host } from './host.ts'
 import { put, writeHostFiles, zooKeeperMembers } from './host-files.ts'
-import { endInstance, findInstance, type Instance, runInRoom, startInstance } from './instance.ts'
+import { endInstance, type Instance, instanceNames, isAlive, isDead, runInRoom, startInstance } from './instance.ts'
 import { cacheDir, hostDir, hostName, instanceDir, type Layout, maxHosts, repoDir } from './plan.ts'
 import { pollUntil } from './poll.ts'
 import { writeRoomFiles } from './room-files.ts'
@@ -72,7 +72,7 @@ function writeFiles(options: UpOptions): ReturnType<typeof planCeph> {
 export async function bringUp(options: UpOptions): Promise<Instance> {
   if (process.getuid?.() !== 0) throw new Error('the lab needs root: it makes namespaces and network devices')
   if (options.hosts < 1 || options.hosts > maxHosts) throw new Error(`hosts: 1 to ${maxHosts}`)
-  if (findInstance(options.name) !== undefined) throw new Error(`lab ${options.name} is already up`)
+  if (isAlive(options.name)) throw new Error(`lab ${options.name} is already up`)
   const start = performance.now()
   const step = async <T>(what: string, work: Promise<T>): Promise<T> => {
     const begin = performance.now()
@@ -81,7 +81,9 @@ export async function bringUp(options: UpOptions): Promise<Instance> {
     options.say(`${String(total).padStart(6)} s  ${what} (${own} s)`)
     return result
   }
-  rmSync(instanceDir(options.name), { recursive: true, force: true })
+  for (const dead of [options.name, ...instanceNames().filter(isDead)]) {
+    rmSync(instanceDir(dead), { recursive: true, force: true })
+  }
   const plan = writeFiles(options)
   const { name, hosts: count, layout, daemons } = options
   try {

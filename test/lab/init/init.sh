@@ -77,7 +77,8 @@ mkfifo /run/.never
 exec 8<>/run/.never # nobody writes to it: a read with a time-out is a nap that forks nothing
 nap() { read -r -t "$1" -u 8; return 0; }
 
-echo "${stat[0]} ${stat[21]}" >"$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
+# The folder may be gone: whoever started us has been interrupted.
+echo "${stat[0]} ${stat[21]}" >"$dir/pid.new" && mv "$dir/pid.new" "$dir/pid" || fail 'no place for the pid'
 # shellcheck disable=SC1091
 . "$dir/boot.sh" || fail 'boot.sh failed'
 
@@ -115,5 +116,6 @@ for run in "$dir"/svc/*/run; do
 done
 [ "$name" = root ] || cp "$here/svc.sh" /usr/local/bin/svc
 : >"$dir/ready"
-# bash as PID 1 reaps whatever is re-parented to it (QEMU, libvirtd's children) while it waits.
-while :; do wait; nap 1; done
+# bash as PID 1 reaps whatever is re-parented to it (QEMU, libvirtd's children). A lab whose folder was removed has lost
+# its owner: it ends too, so that nothing can be orphaned.
+while [ -e "$dir/pid" ]; do nap 2; done
