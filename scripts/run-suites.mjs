@@ -103,8 +103,12 @@ async function runStep(step) {
     }
   }
   // For instance an error outside any test, a crash of the runner or the time limit.
-  if (!ok && rows.every((row) => row.failed === 0)) rows[0].failed++
-  if (!ok) rows[0].notes.push(why)
+  if (!ok && rows.every((row) => row.failed === 0)) {
+    rows[0].failed++
+    rows[0].notes.push(why)
+  } else if (why.startsWith('not finished')) {
+    rows[0].notes.push(why)
+  }
   rows[0].seconds = seconds
   return rows
 }
