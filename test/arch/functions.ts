@@ -48,7 +48,9 @@ export function functionsOf(source: string): FunctionSpan[] {
     const node = value as Node
     const own = nameOf(node) ?? name
     let around = outer
-    if (node.span !== undefined && functionTypes.has(node.type ?? '') && !listed) {
+    // describeX is a suite that runs against several adapters.
+    const suite = /^describe[A-Z]/.test(nameOf(node) ?? '')
+    if (node.span !== undefined && functionTypes.has(node.type ?? '') && !listed && !suite) {
       const line = lineOf(node.span.start)
       around = { name: own, line, lines: lineOf(node.span.end) - line + 1 }
       // One line of it stays with the factory: the line that names it.
