@@ -37,12 +37,17 @@ const KEEP_ALIVE_MS = 72_000
 /** VM names may have 128 characters, and three bytes each when encoded. */
 const MAX_PATH_ARGUMENT = 512
 
-export type AppOptions = { readonly tls?: { readonly certificate: string; readonly key: string } }
+export type AppOptions = {
+  /** PEM texts. Without: plain HTTP. */
+  readonly tls?: { readonly certificate: string; readonly key: string } | undefined
+  /** Shared by the servers of several addresses. */
+  readonly vmJson?: VmJson
+}
 
 /** Builds the HTTP server of the API. It does not listen: tests inject requests, the daemon calls `listen`. */
 export function buildApp(deps: ApiDeps, options: AppOptions = {}): FastifyInstance {
   const app = createServer(options)
-  const vmJson = new VmJson()
+  const vmJson = options.vmJson ?? new VmJson()
   const journal = new Journal(deps)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>

@@ -52,13 +52,8 @@ export function healthOf(faults: readonly Fault[]): number {
   )
 }
 
-/** A node as the API v1 shows it. `names` translates running VMs; one the API does not know keeps its UUID. */
-export function compatNode(
-  node: NodeFacts,
-  primary: string | undefined,
-  names: (uuid: string) => string | undefined,
-  nowMs: number,
-) {
+/** A node as the API v1 shows it. `running` are the names of the VMs that run there. */
+export function compatNode(node: NodeFacts, primary: string | undefined, running: readonly string[], nowMs: number) {
   const { spec, status, stats } = node
   const resources = status?.resources
   const faults = nodeFaults(node, nowMs)
@@ -69,7 +64,6 @@ export function compatNode(
     message: fault.message,
     data: {} as Record<string, unknown>,
   }))
-  const running = status?.runningDomains ?? []
   const cpuCount = resources?.cpuCount ?? 0
   return {
     name: spec.name as string,
@@ -85,8 +79,8 @@ export function compatNode(
     health_plugins: details.map(({ name }) => name),
     health_details: details,
     load: resources?.load1 ?? 0,
-    domains_count: running.length,
-    running_domains: running.map((uuid) => names(uuid) ?? uuid),
+    domains_count: status?.domainsCount ?? 0,
+    running_domains: [...running],
     vcpu: { total: cpuCount, allocated: resources?.vcpusAllocated ?? 0 },
     memory: {
       total: resources?.memoryTotalMiB ?? 0,

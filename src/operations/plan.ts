@@ -10,7 +10,8 @@ import { sizeProblem } from '../model/placement.ts'
 
 /** An argument that is well-formed but not acceptable. */
 export function argumentError(argument: string, text: string): PvcError {
-  return new PvcError('PVC_ARGUMENT_INVALID', `${argument} ${text}`, { details: { arguments: { [argument]: text } } })
+  const sentence = `${argument} ${text}`
+  return new PvcError('PVC_ARGUMENT_INVALID', sentence, { details: { arguments: { [argument]: sentence } } })
 }
 
 /** What a client may say about where and how a VM runs; undefined leaves it as it is. */

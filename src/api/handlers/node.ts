@@ -1,13 +1,19 @@
 import type { nodeRoutes } from '../../contract/node.ts'
 import { compatNode, coordinatorState, daemonState, domainState, type NodeFacts } from '../../model/compat-node.ts'
-import type { VmUuid } from '../../model/ids.ts'
-import { primaryNode, readNodes, readVm, requireNode } from '../../operations/view.ts'
+import { eachVm, primaryNode, readNodes, readVm, requireNode } from '../../operations/view.ts'
 import type { ApiDeps, Handlers } from '../handler.ts'
 
 /** A node as clients see it, with the names of its VMs. */
 function shown(deps: ApiDeps, node: NodeFacts) {
-  const names = (uuid: string) => readVm(deps.index, uuid as VmUuid)?.spec.value.name
-  return compatNode(node, primaryNode(deps.index), names, deps.clock.wallMs())
+  return compatNode(node, primaryNode(deps.index), runningNames(deps, node), deps.clock.wallMs())
+}
+
+/** A VM the API does not know keeps its UUID. A node that runs too many to list them all leaves it to their records. */
+function runningNames({ index }: ApiDeps, { spec, status }: NodeFacts): readonly string[] {
+  const uuids = status?.runningDomains ?? []
+  if (uuids.length === (status?.domainsCount ?? 0))
+    return uuids.map((uuid) => readVm(index, uuid)?.spec.value.name ?? uuid)
+  return [...eachVm(index)].filter((vm) => vm.status.run?.node === spec.name).map((vm) => vm.spec.value.name)
 }
 
 export const nodeHandlers = {
