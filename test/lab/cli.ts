@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { baseEnv } from './command.ts'
+import { clientEnv } from './daemons.ts'
 import type { BmcFault, PowerAction } from './host.ts'
 import { endInstance, findInstance, instanceNames, intoHost, intoRoom } from './instance.ts'
 import { attachLab, type Lab, startLab } from './lab.ts'
@@ -105,8 +106,9 @@ async function shell(host: string, argv: readonly string[]): Promise<void> {
   const { instance, dir } = lab()
   const into = host === 'root' ? intoRoom(instance) : intoHost(instance, lab().host(host).index)
   const command = argv.length === 0 ? ['bash'] : argv
-  const env = { PVC_CLIENT_DIR: join(dir, 'client') }
-  await terminal([...into, ...command], host === 'root' ? { ...env, CEPH_CONF: join(dir, 'ceph/ceph.conf') } : env)
+  // In a host, `pvc` finds its machine's own API and token; in the machine room it needs the lab's connection.
+  const env = host === 'root' ? { ...clientEnv(instance), CEPH_CONF: join(dir, 'ceph/ceph.conf') } : {}
+  await terminal([...into, ...command], env)
 }
 
 async function inRoom(argv: readonly string[]): Promise<void> {

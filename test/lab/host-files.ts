@@ -149,8 +149,12 @@ function putZooKeeper(dir: string, index: number, hosts: number): void {
   putService(dir, 'zookeeper', `exec ${javaCommand('/etc/zookeeper/conf').join(' ')}`)
 }
 
-/** Writes everything a host needs to boot into the instance folder `dir`. */
-export function writeHostFiles(dir: string, index: number, hosts: number): void {
+/**
+ * Writes everything a host needs to boot into the instance folder `dir`. The start hook of libvirt is there only with
+ * the daemons that give its permits: without them it would refuse every start.
+ */
+export function writeHostFiles(dir: string, index: number, lab: { hosts: number; daemons: boolean }): void {
+  const { hosts, daemons } = lab
   const own = hostDir(dir, index)
   for (const [file, text] of Object.entries(identityFiles(index, hosts))) {
     put(join(own, 'files', file), text, file.startsWith('usr/') ? 0o755 : 0o644)
@@ -167,6 +171,8 @@ export function writeHostFiles(dir: string, index: number, hosts: number): void 
     put(join(own, 'links', network), `${device} ${mac} ${bridge}\n`)
   }
   for (const [file, text] of Object.entries(libvirtFiles(index))) put(join(own, 'fs/etc/libvirt', file), text)
+  if (daemons)
+    put(join(own, 'fs/etc/libvirt/hooks/qemu'), readFileSync(join(repoDir, 'systemd/libvirt-hook/qemu'), 'utf8'), 0o755)
   putService(own, 'virtlogd', 'exec virtlogd')
   putService(own, 'libvirtd', 'exec libvirtd --listen')
   putZooKeeper(own, index, hosts)

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { putCephServices, startCeph } from './ceph.ts'
 import { planCeph, writeCephFiles } from './ceph-files.ts'
+import { requireBuild, startDaemons } from './daemons.ts'
 import { buildGuest } from './guest.ts'
 import { createHost, type Host } from './host.ts'
 import { put, writeHostFiles, zooKeeperMembers } from './host-files.ts'
@@ -56,7 +57,7 @@ function writeFiles(options: UpOptions): ReturnType<typeof planCeph> {
   mkdirSync(cacheDir, { recursive: true })
   const plan = planCeph(dir, options.hosts, options.layout)
   writeRoomFiles(dir, options.hosts)
-  for (let index = 1; index <= options.hosts; index++) writeHostFiles(dir, index, options.hosts)
+  for (let index = 1; index <= options.hosts; index++) writeHostFiles(dir, index, options)
   writeCephFiles(dir, plan, options.hosts, options.layout, !options.daemons)
   putCephServices(dir, plan, (host) => hostDir(dir, host))
   const shown = [repoDir, cacheDir, plan.dir, join(dir, 'shared')]
@@ -73,6 +74,7 @@ export async function bringUp(options: UpOptions): Promise<Instance> {
   if (process.getuid?.() !== 0) throw new Error('the lab needs root: it makes namespaces and network devices')
   if (options.hosts < 1 || options.hosts > maxHosts) throw new Error(`hosts: 1 to ${maxHosts}`)
   if (isAlive(options.name)) throw new Error(`lab ${options.name} is already up`)
+  if (options.daemons) requireBuild()
   const start = performance.now()
   const step = async <T>(what: string, work: Promise<T>): Promise<T> => {
     const begin = performance.now()
@@ -105,6 +107,7 @@ export async function bringUp(options: UpOptions): Promise<Instance> {
         Promise.all(hosts.map((host) => serving(host, 'libvirt', ['virsh', '-q', 'uri'], 30_000))),
       ),
     ])
+    if (daemons) await step('pvcnoded and pvcapid: every node runs', startDaemons(instance, hosts))
     return instance
   } catch (error) {
     if (process.env['LAB_KEEP'] === '1' && existsSync(join(instanceDir(name), 'lab.json'))) throw error

@@ -2,6 +2,7 @@
 import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunOptions, RunResult } from './command.ts'
+import { clientEnv } from './daemons.ts'
 import { buildGuest } from './guest.ts'
 import {
   type DiskRecords,
@@ -128,7 +129,7 @@ function createLab(instance: Instance): Lab {
     host,
     sh: (argv, options) => runInRoom(instance, argv, options),
     pvc: (args, options) => {
-      const env = { PVC_CLIENT_DIR: join(instance.dir, 'client'), ...options?.env }
+      const env = { ...clientEnv(instance), ...options?.env }
       return runInRoom(instance, [process.execPath, join(repoDir, 'dist/cli/pvc.cjs'), ...args], { ...options, env })
     },
     sharedFile: (name, text) => {
