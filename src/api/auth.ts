@@ -60,7 +60,8 @@ export function createToken(
   description: string,
   wallMs: number,
 ): { readonly token: string; readonly stored: AuthToken } {
-  const token = randomBytes(32).toString('base64url')
+  // The prefix lets people and scanners recognise it, and keeps it from beginning with a hyphen.
+  const token = `pvc_${randomBytes(32).toString('base64url')}`
   const id = randomBytes(4).toString('hex')
   return { token, stored: { id, description, role, sha256: hashToken(token), createdAt: wallMs } }
 }
