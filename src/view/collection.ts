@@ -10,6 +10,11 @@ export type DocumentRules<T> = {
    * When it may not, the order is remembered, and a znode made anew must not start below it.
    */
   readonly mayVanish?: (value: T) => boolean
+  /**
+   * Comes into being before the last change of the document that its directory lists: while absent, it is looked for when
+   * that one changes. Otherwise a watch waits for it, and one that waits for a deleted VM can never be taken back.
+   */
+  readonly isCompanion?: boolean
 }
 
 export type WatchedDocument = {
@@ -18,6 +23,7 @@ export type WatchedDocument = {
   readonly decode: (text: string) => unknown
   readonly order: ((value: unknown) => number) | undefined
   readonly mayVanish: (value: unknown) => boolean
+  readonly isCompanion: boolean
 }
 
 export type WatchedDirectory = {
@@ -30,7 +36,7 @@ export type Watched = WatchedDocument | WatchedDirectory
 
 /** Watches one document, also before it exists. */
 export function document<T>(key: Key<T>, rules: DocumentRules<T> = {}): WatchedDocument {
-  const { order, mayVanish } = rules
+  const { order, mayVanish, isCompanion = false } = rules
   // The index hands a value only to the rules of the document it was decoded for.
   return {
     kind: 'document',
@@ -38,12 +44,13 @@ export function document<T>(key: Key<T>, rules: DocumentRules<T> = {}): WatchedD
     decode: (text) => key.codec.decode(text, key.path),
     order: order && ((value) => order(value as T)),
     mayVanish: mayVanish ? (value) => mayVanish(value as T) : () => true,
+    isCompanion,
   }
 }
 
 /**
  * Watches the children of a path. `each` says what to watch of a child; it throws or returns nothing for a name that is
- * none of ours.
+ * none of ours. A listed document comes first, its companions after it.
  */
 export function directory(path: string, each: (name: string) => readonly Watched[]): WatchedDirectory {
   return { kind: 'directory', path, each }

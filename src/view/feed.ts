@@ -187,8 +187,15 @@ export class Feed {
 
   async #readDocument(slot: DocumentSlot, session: StoreSession, epoch: number): Promise<void> {
     const { path } = slot.watched
-    const node = await this.#limiter.run(() => session.readWatched(path, slot.isListed ? 'ignore' : 'watch'))
-    if (epoch === this.#epoch && !slot.isDropped) this.#options.table.take(slot.watched, node)
+    const whenAbsent = slot.isListed || slot.watched.isCompanion ? 'ignore' : 'watch'
+    const node = await this.#limiter.run(() => session.readWatched(path, whenAbsent))
+    if (epoch !== this.#epoch || slot.isDropped) return
+    const isNews = this.#options.table.take(slot.watched, node)
+    if (!isNews || !slot.isListed) return
+    for (const each of slot.siblings) {
+      // A companion that was never read has its first reading under way, sent after this one.
+      if (each !== slot && each.readEpoch !== -1 && this.#isMissing(each)) void this.#refresh(each)
+    }
   }
 
   async #readDirectory(slot: DirectorySlot, session: StoreSession, epoch: number): Promise<void> {
@@ -207,9 +214,12 @@ export class Feed {
     await Promise.all(wanted.map((each) => this.#refreshBelow(each)))
   }
 
-  /** Absent at its last reading, and nobody but this directory tells of its creation. */
+  /** Absent at its last reading, and no watch tells of its creation. */
   #isMissing(slot: Slot): boolean {
-    return !isDirectory(slot) && slot.isListed && this.#options.table.known(slot.watched.path).seen === undefined
+    if (isDirectory(slot)) return false
+    return (
+      (slot.isListed || slot.watched.isCompanion) && this.#options.table.known(slot.watched.path).seen === undefined
+    )
   }
 
   #addChild(parent: DirectorySlot, name: string): readonly Slot[] {
@@ -222,6 +232,7 @@ export class Feed {
       this.#options.onProblem(new PvcError('PVC_STORE_CORRUPT', message, { cause, details: { path } }))
     }
     const slots = watched.map((each) => this.#add(each, each.path === path))
+    for (const slot of slots) if (!isDirectory(slot)) slot.siblings = slots
     parent.children.set(name, slots)
     return slots
   }

@@ -91,12 +91,12 @@ export function createIndex(options: IndexOptions): Index {
     const startedAtMs = clock.nowMs()
     if (await table.wait(clock, path, Math.min(LOOK_AFTER_MS, deadlineMs), isReached)) return true
     const leftMs = deadlineMs - (clock.nowMs() - startedAtMs)
-    const feed = feeds.find((each) => each.covers(path))
-    if (!feed || leftMs <= 0) return false
+    const covering = feeds.filter((feed) => feed.covers(path))
+    if (covering.length === 0 || leftMs <= 0) return false
     let isCertain = false
-    feed.certify(path).then(
+    Promise.all(covering.map((feed) => feed.certify(path))).then(
       () => {
-        isCertain = feed.isFresh.value
+        isCertain = covering.every((feed) => feed.isFresh.value)
         table.wake(path)
       },
       (error: unknown) => {

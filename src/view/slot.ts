@@ -16,6 +16,8 @@ export type DocumentSlot = Reading & {
   readonly watched: WatchedDocument
   /** True when a watched directory tells of its creation, so that no watch has to wait for that. */
   readonly isListed: boolean
+  /** What the directory watches under the same name, itself included. */
+  siblings: readonly Slot[]
 }
 
 export type DirectorySlot = Reading & {
@@ -26,7 +28,9 @@ export type DirectorySlot = Reading & {
 /** A slot that was never read. */
 export function newSlot(watched: Watched, isListed: boolean): Slot {
   const reading = { running: undefined, again: false, readEpoch: -1, isDropped: false }
-  return watched.kind === 'document' ? { ...reading, watched, isListed } : { ...reading, watched, children: new Map() }
+  return watched.kind === 'document'
+    ? { ...reading, watched, isListed, siblings: [] }
+    : { ...reading, watched, children: new Map() }
 }
 
 export function isDirectory(slot: Slot): slot is DirectorySlot {

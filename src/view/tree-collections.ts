@@ -31,19 +31,24 @@ export function nodesCollection(parts: readonly NodePart[]): Watched {
   return directory(tree.nodes.path, (name) => nodeCollections(NodeName.parse(name), parts))
 }
 
+/** One of `of` equal parts of the VMs, from 0. */
+export type Shard = { readonly index: number; readonly of: number }
+
 /**
  * Every VM with its status. Only a tombstone may vanish, and only a status that nobody holds: seq and generation never
- * repeat, also not over delete and re-create.
+ * repeat, also not over delete and re-create. A VM costs two watches: with more than 4,000 of them, give each store a shard.
  */
-export function vmsCollection(): Watched {
+export function vmsCollection(shard: Shard = { index: 0, of: 1 }): Watched {
   return directory(tree.vms.path, (name) => {
-    const keys = tree.vm(VmUuid.parse(name))
+    const uuid = VmUuid.parse(name)
+    if (Number.parseInt(uuid.slice(-4), 16) % shard.of !== shard.index) return []
+    const keys = tree.vm(uuid)
     return [
       document(keys.spec, {
         order: (vm) => (vm.deleted === undefined ? vm.generation : vm.deleted.generation),
         mayVanish: (vm) => vm.deleted !== undefined,
       }),
-      document(keys.status, { order: ({ seq }) => seq, mayVanish: ({ run }) => run === null }),
+      document(keys.status, { order: ({ seq }) => seq, mayVanish: ({ run }) => run === null, isCompanion: true }),
     ]
   })
 }

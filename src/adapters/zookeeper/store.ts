@@ -20,6 +20,8 @@ export type ZooKeeperStoreOptions = {
   readonly log: Log
   /** Deadline of one operation, default 5000. */
   readonly operationTimeoutMs?: number
+  /** How a native client is started; tests put themselves in between. */
+  readonly open?: typeof openConnection
 }
 
 /** Pause before a new connection after a session was lost or a client gave up. */
@@ -76,10 +78,10 @@ class ZooKeeperStore implements Store {
   /** Starts a native client. `attach`: it takes up our session, and the servers judge whether that still lives. */
   #open(how: 'new' | 'attach'): void {
     if (this.#isClosed) return
-    const { servers, sessionTimeoutMs, clock } = this.#options
+    const { servers, sessionTimeoutMs, clock, open = openConnection } = this.#options
     const own = how === 'attach' ? this.#own : undefined
     const startedAtMs = clock.nowMs()
-    const connection: Connection = openConnection(
+    const connection: Connection = open(
       { servers, timeoutMs: sessionTimeoutMs, ...(own && { attach: { id: own.id, password: own.password } }) },
       {
         connect: () => this.#onConnect(connection, startedAtMs),

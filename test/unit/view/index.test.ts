@@ -166,6 +166,31 @@ describe('while connected', () => {
     expect(index.get(tree.vm(vm(2)).spec)).toBeDefined()
   })
 
+  it('leaves no watch behind for VMs that are gone', async () => {
+    const before = store.session.value?.watches.size
+    for (let n = 100; n < 120; n += 1) await define(n)
+    await settle()
+    expect(index.get(tree.vm(vm(119)).status)).toBeDefined()
+    for (let n = 100; n < 120; n += 1) {
+      await writer.remove(tree.vm(vm(n)).status.path)
+      await writer.remove(tree.vm(vm(n)).spec.path)
+    }
+    await settle()
+    expect(index.children(tree.vms.path)).toEqual([vm(1)])
+    expect(store.session.value?.watches.size).toBe(before)
+  })
+
+  it('finds a status that came after its VM was first seen', async () => {
+    const { spec, status: statusKey } = tree.vm(vm(2))
+    await writer.create(spec, tombstone(vm(2), 0))
+    await settle()
+    expect(index.get(spec)).toBeDefined()
+    await writer.create(statusKey, status(3))
+    await writer.set(spec, tombstone(vm(2), 1), 0)
+    await settle()
+    expect(index.get(statusKey)?.value.seq).toBe(3)
+  })
+
   it('the slow pass finds what no watch told', async () => {
     const key = tree.vm(vm(1)).status
     store.session.value?.watches.drop()
@@ -186,6 +211,31 @@ describe('while connected', () => {
     expect(index.get(key)?.value.seq).toBe(1)
     expect(index.isFresh.value).toBe(true)
   })
+})
+
+it('spreads the VMs over several connections, as one index', async () => {
+  for (let n = 0; n < 10; n += 1) await define(n)
+  const second = ensemble.connect()
+  const index = createIndex({
+    store,
+    clock,
+    log: silentLog,
+    collections: [vmsCollection({ index: 0, of: 2 })],
+    more: [{ store: second, collections: [vmsCollection({ index: 1, of: 2 })] }],
+  })
+  await settle()
+  expect(index.isReady.value).toBe(true)
+  expect(index.children(tree.vms.path).map((uuid) => index.get(tree.vm(uuid as VmUuid).status)?.value.seq)).toEqual(
+    Array(10).fill(0),
+  )
+  expect([store, second].map((each) => each.session.value?.watches.size)).toEqual([11, 11])
+  ensemble.suspend(second)
+  expect(index.isFresh.value).toBe(false)
+  ensemble.resume(second)
+  await settle()
+  const { mzxid } = await writer.set(tree.vm(vm(7)).status, status(1), 0)
+  expect(await index.reached(tree.vm(vm(7)).status.path, mzxid, 1000)).toBe(true)
+  expect(index.get(tree.vm(vm(7)).status)?.value.seq).toBe(1)
 })
 
 describe('waiting for a write', () => {
