@@ -1,0 +1,122 @@
+/** One fake machine with a real node part of pvcnoded on it. */
+import type { FakeCeph } from '../../src/adapters/fake/ceph.ts'
+import type { ManualClock } from '../../src/adapters/fake/clock.ts'
+import { FakeFiles } from '../../src/adapters/fake/files.ts'
+import { FakeHypervisor } from '../../src/adapters/fake/hypervisor.ts'
+import { FakeLibvirtd } from '../../src/adapters/fake/libvirtd.ts'
+import { FakeLog } from '../../src/adapters/fake/log.ts'
+import { FakeProcesses } from '../../src/adapters/fake/processes.ts'
+import type { FakeEnsemble, FakeStore } from '../../src/adapters/fake/store.ts'
+import { parseConfig } from '../../src/model/config.ts'
+import { type NodeConfig, type NodeDaemon, startNode } from '../../src/node/start.ts'
+
+/** What all machines of a scenario share. */
+export type Surroundings = {
+  readonly clock: ManualClock
+  readonly ensemble: FakeEnsemble
+  readonly ceph: FakeCeph
+  readonly coordinators: readonly string[]
+}
+
+type Running = { readonly daemon: NodeDaemon; readonly store: FakeStore; readonly hypervisor: FakeHypervisor }
+
+export class Machine {
+  readonly name: string
+  readonly files: FakeFiles
+  readonly libvirtd: FakeLibvirtd
+  readonly log = new FakeLog()
+  readonly config: NodeConfig
+  /** What packaging would have to say about the start hook. */
+  hookProblem: string | undefined
+  readonly #surroundings: Surroundings
+  #running: Running | undefined
+  #uuids = 0
+
+  constructor(name: string, index: number, surroundings: Surroundings) {
+    this.name = name
+    this.#surroundings = surroundings
+    const processes = new FakeProcesses()
+    this.files = new FakeFiles(processes)
+    this.config = configOf(name, index, surroundings.coordinators)
+    this.libvirtd = new FakeLibvirtd({
+      clock: surroundings.clock,
+      processes,
+      ceph: surroundings.ceph,
+      address: this.config.node.storageAddresses[0] ?? '',
+      permitOf: (uuid) => this.files.permitOf(uuid),
+    })
+  }
+
+  get hypervisor(): FakeHypervisor {
+    return this.#up().hypervisor
+  }
+
+  get store(): FakeStore {
+    return this.#up().store
+  }
+
+  async start(): Promise<void> {
+    const { clock, ensemble, ceph } = this.#surroundings
+    const store = ensemble.connect()
+    const hypervisor = new FakeHypervisor({ libvirtd: this.libvirtd })
+    const daemon = await startNode({
+      config: this.config,
+      identity: { pvc: '2.0.0', kernel: '6.1.0', os: 'Debian', arch: 'x86_64' },
+      store,
+      hypervisor,
+      ceph,
+      files: this.files,
+      host: {
+        machineId: async () => `machine-${this.name}`,
+        guestKey: async () => Buffer.from('key'),
+        startHookProblem: async () => this.hookProblem,
+      },
+      supervisor: { ready: () => undefined, status: () => undefined, stopping: () => undefined },
+      clock,
+      log: this.log,
+      newUuid: () => `${this.name}-life-${++this.#uuids}`,
+      isRealHypervisor: true,
+    })
+    this.#running = { daemon, store, hypervisor }
+  }
+
+  /** An orderly stop; the script moves the clock meanwhile. */
+  stop(): void {
+    void this.#up().daemon.stop()
+    this.#running = undefined
+  }
+
+  /** kill -9 of pvcnoded: its sockets close, its session lives on for a while, libvirt does what it was asked. */
+  kill(): void {
+    const { store, hypervisor } = this.#up()
+    this.#surroundings.ensemble.suspend(store)
+    void hypervisor.close()
+    this.#running = undefined
+  }
+
+  /** Power cut. Start the daemon anew for the next boot. */
+  powerCut(): void {
+    if (this.#running) this.kill()
+    this.files.reboot()
+    for (const uuid of [...this.libvirtd.domains.keys()]) this.libvirtd.forget(uuid)
+  }
+
+  #up(): Running {
+    if (!this.#running) throw new Error(`pvcnoded does not run on ${this.name}`)
+    return this.#running
+  }
+}
+
+function configOf(name: string, index: number, coordinators: readonly string[]): NodeConfig {
+  const parsed = parseConfig(
+    {
+      cluster: { name: 'scenario', coordinators },
+      node: { clusterAddress: `10.0.0.${index + 1}`, storageAddresses: [`10.0.1.${index + 1}`] },
+      zookeeper: { servers: ['10.0.0.1:2181'] },
+      ceph: { secretUuid: '00000000-0000-4000-8000-000000000000' },
+    },
+    name,
+  )
+  if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems))
+  return parsed.config
+}

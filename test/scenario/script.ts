@@ -1,0 +1,129 @@
+/** The words of a scenario's script. */
+import { NodeName } from '../../src/model/ids.ts'
+import { CLOSED_JOURNAL, type FenceJournal } from '../../src/model/node.ts'
+import { tree } from '../../src/schema/tree.ts'
+import { lifeOf, type World } from './world.ts'
+
+type Verb = (world: World, args: readonly string[]) => Promise<void> | void
+
+/** How to say it in a script; the README of test/scenario lists the same. */
+const verbs: Readonly<Record<string, Verb>> = {
+  // node NAME start|stop|kill|power-cut|hook-missing
+  node: (world, [name = '', what]) => {
+    const machine = world.machine(name)
+    if (what === 'start') return machine.start()
+    if (what === 'stop') return machine.stop()
+    if (what === 'kill') return machine.kill()
+    if (what === 'power-cut') return machine.powerCut()
+    if (what === 'hook-missing') {
+      machine.hookProblem = 'The start hook is missing.'
+      return
+    }
+    throw new Error(`node: ${what}?`)
+  },
+  // zookeeper NAME cut|heal|expire: the connection of one node
+  zookeeper: (world, [name = '', what]) => {
+    const { store } = world.machine(name)
+    if (what === 'cut') return world.ensemble.suspend(store)
+    if (what === 'heal') return world.ensemble.resume(store)
+    if (what === 'expire') return world.ensemble.expire(store)
+    throw new Error(`zookeeper: ${what}?`)
+  },
+  // libvirt NAME down|up|hang VERB|unhang VERB
+  libvirt: (world, [name = '', what, verb]) => {
+    const machine = world.machine(name)
+    if (what === 'down') return machine.libvirtd.stop()
+    if (what === 'up') return machine.libvirtd.start()
+    const outcome = what === 'hang' ? { delayMs: 3_600_000 } : undefined
+    return machine.hypervisor.script.always((verb ?? '') as 'stats', outcome)
+  },
+  // ceph down|up
+  ceph: (world, [what]) => {
+    const outcome = what === 'down' ? { delayMs: 3_600_000 } : undefined
+    for (const verb of ['ping', 'locks', 'watchers'] as const) world.ceph.script.always(verb, outcome)
+  },
+  // vm NAME on|off|restart|stop-now|at NODE
+  vm: (world, [name = '', what, node]) => world.wish(name, ({ wishes }) => wishOf(what, wishes, node)),
+  // guest NAME crash|power-off|ignores-acpi, on whichever node it runs
+  guest: (world, [name = '', what]) => {
+    const uuid = world.uuid(name)
+    const machine = [...world.machines.values()].find((each) => each.libvirtd.domains.get(uuid)?.run)
+    if (!machine) throw new Error(`VM ${name} does not run`)
+    if (what === 'crash') machine.libvirtd.crash(uuid)
+    else if (what === 'power-off') machine.libvirtd.powerOff(uuid)
+    else if (what === 'ignores-acpi') machine.libvirtd.guest(uuid).acpi = 'ignores'
+    else throw new Error(`guest: ${what}?`)
+  },
+  // journal NAME open|evidence|recovered|closed [DEAD-LIFE]: as the primary writes it
+  journal: (world, [name = '', state, deadLife]) =>
+    world.edit(tree.node(NodeName.parse(name)).fence, (journal) => ({
+      ...journal,
+      ...CLOSED_JOURNAL,
+      state: state as FenceJournal['state'],
+      epoch: journal.epoch + 1,
+      deadLives: deadLife === undefined ? journal.deadLives : [lifeOf(deadLife)],
+    })),
+  // record NAME seq N: a store that lost acknowledged writes
+  record: (world, [name = '', , seq]) =>
+    world.edit(tree.vm(world.uuid(name)).status, (status) => ({
+      ...status,
+      seq: Number(seq),
+      run: null,
+      phase: 'off',
+    })),
+  // stranger VOLUME ADDRESS: another machine's client holds the volume's lock
+  stranger: (world, [volume = '', address = '']) => {
+    world.ceph.lockByStranger(volume, address)
+  },
+}
+
+function wishOf(what: string | undefined, wishes: { start: number; restart: number; stopNow: number }, node = '') {
+  switch (what) {
+    case 'on':
+      return { power: 'on' as const, wishes: { ...wishes, start: wishes.start + 1 } }
+    case 'off':
+      return { power: 'off' as const }
+    case 'restart':
+      return { wishes: { ...wishes, restart: wishes.restart + 1 } }
+    case 'stop-now':
+      return { power: 'off' as const, wishes: { ...wishes, stopNow: wishes.stopNow + 1 } }
+    case 'at':
+      return { node: NodeName.parse(node) }
+    default:
+      throw new Error(`vm: ${what}?`)
+  }
+}
+
+/** Time is watched in steps of this length. */
+const STEP_MS = 100
+
+/** Plays a script; every line of it and every change an onlooker would see is a line of the log. */
+export async function play(world: World, script: string): Promise<string> {
+  const lines: string[] = []
+  const beganMs = world.clock.nowMs()
+  let before: ReadonlyMap<string, string> = await world.observe()
+  const look = async (): Promise<void> => {
+    const now = await world.observe()
+    const at = ((world.clock.nowMs() - beganMs) / 1000).toFixed(1).padStart(6)
+    for (const [subject, words] of now) if (before.get(subject) !== words) lines.push(`${at}  ${subject}: ${words}`)
+    before = now
+  }
+  for (const raw of script.split('\n')) {
+    const line = raw.trim()
+    if (line === '' || line.startsWith('#')) continue
+    lines.push(`> ${line}`)
+    const [verb = '', ...args] = line.split(/\s+/)
+    if (verb === 'wait') {
+      const untilMs = world.clock.nowMs() + Number.parseFloat(args[0] ?? '') * 1000
+      while (world.clock.nowMs() < untilMs) {
+        await world.clock.advance(Math.min(STEP_MS, untilMs - world.clock.nowMs()))
+        await look()
+      }
+      continue
+    }
+    const act = verbs[verb]
+    if (act === undefined) throw new Error(`no such verb: ${line}`)
+    await act(world, args)
+  }
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,150 @@
+/** The cluster of a scenario: what a script can do to it, and what an onlooker sees of it. */
+import { FakeCeph } from '../../src/adapters/fake/ceph.ts'
+import { ManualClock } from '../../src/adapters/fake/clock.ts'
+import { FakeEnsemble } from '../../src/adapters/fake/store.ts'
+import { emptyVmStatus, isVmSpec, type VmSpec, VmSpec as VmSpecSchema } from '../../src/model/domain.ts'
+import { LifeId, NodeName, VmUuid } from '../../src/model/ids.ts'
+import type { StoreSession } from '../../src/ports/store.ts'
+import type { Key } from '../../src/schema/key.ts'
+import { TREE_DIRS, tree } from '../../src/schema/tree.ts'
+import { Machine } from './machine.ts'
+
+/** cluster.json of a scenario. */
+export type Cluster = { readonly nodes: readonly string[]; readonly vms?: readonly string[] }
+
+export class World {
+  readonly clock = new ManualClock()
+  readonly ensemble = new FakeEnsemble({ clock: this.clock })
+  readonly ceph = new FakeCeph({ clock: this.clock })
+  readonly machines = new Map<string, Machine>()
+  readonly vms: readonly string[]
+  readonly #operator = this.ensemble.connect()
+
+  private constructor(cluster: Cluster) {
+    const shared = { clock: this.clock, ensemble: this.ensemble, ceph: this.ceph, coordinators: cluster.nodes }
+    cluster.nodes.forEach((name, index) => {
+      this.machines.set(name, new Machine(name, index, shared))
+    })
+    this.vms = cluster.vms ?? []
+  }
+
+  /** A cluster whose machines are up and whose daemons are not; each VM is defined off, at the first node. */
+  static async create(cluster: Cluster): Promise<World> {
+    const world = new World(cluster)
+    const session = await world.session()
+    await session.ensure(TREE_DIRS)
+    for (const name of world.vms) {
+      world.ceph.addVolume(`vms/${name}`)
+      const keys = tree.vm(world.uuid(name))
+      await session.create(keys.spec, world.#firstSpec(name, cluster.nodes[0] ?? ''))
+      await session.create(keys.status, emptyVmStatus(0, world.clock.wallMs()))
+    }
+    return world
+  }
+
+  session(): Promise<StoreSession> {
+    return this.#operator.connected(1000)
+  }
+
+  machine(name: string): Machine {
+    const machine = this.machines.get(name)
+    if (!machine) throw new Error(`no node ${name}`)
+    return machine
+  }
+
+  uuid(vm: string): VmUuid {
+    const number = this.vms.indexOf(vm) + 1
+    if (number === 0) throw new Error(`no VM ${vm}`)
+    return VmUuid.parse(`aaaaaaaa-0000-4000-8000-${String(number).padStart(12, '0')}`)
+  }
+
+  /** Changes a document as somebody with the right to would. */
+  async edit<T>(key: Key<T>, change: (value: T) => T): Promise<void> {
+    const session = await this.session()
+    const before = await session.get(key)
+    if (before === undefined) throw new Error(`${key.path} does not exist`)
+    await session.set(key, change(before.value), before.version)
+  }
+
+  /** A wish of the operator, as the API writes it. */
+  async wish(vm: string, change: (spec: VmSpec) => Partial<VmSpec>): Promise<void> {
+    await this.edit(tree.vm(this.uuid(vm)).spec, (spec) => {
+      if (!isVmSpec(spec)) throw new Error(`VM ${vm} is deleted`)
+      return { ...spec, ...change(spec), generation: spec.generation + 1 }
+    })
+  }
+
+  /** Everything an onlooker would notice, by subject; a subject that changes is a line of the log. */
+  async observe(): Promise<ReadonlyMap<string, string>> {
+    const session = await this.session()
+    const seen = new Map<string, string>()
+    for (const name of this.machines.keys()) {
+      const keys = tree.node(NodeName.parse(name))
+      const alive = await session.get(keys.alive)
+      seen.set(`node ${name}`, alive ? `alive ${alive.value.life}` : 'not alive')
+      const status = (await session.get(keys.status))?.value
+      if (!status) continue
+      const faults = status.faults.map((fault) => fault.id).sort()
+      const certified = status.certified ? 'certified' : 'not certified'
+      seen.set(
+        `status ${name}`,
+        `${status.daemon}, ${certified}, runs ${status.domainsCount}, faults [${faults.join(' ')}]`,
+      )
+    }
+    for (const vm of this.vms) await this.#observeVm(vm, session, seen)
+    return seen
+  }
+
+  async #observeVm(vm: string, session: StoreSession, seen: Map<string, string>): Promise<void> {
+    const uuid = this.uuid(vm)
+    const status = (await session.get(tree.vm(uuid).status))?.value
+    if (status) {
+      const holder = status.run === null ? 'nobody' : `${status.run.node} (${status.run.life})`
+      const reason = status.failedReason === '' ? '' : `, because: ${status.failedReason}`
+      seen.set(`record ${vm}`, `seq ${status.seq} held by ${holder}, ${status.phase}${reason}`)
+    }
+    const runs: string[] = []
+    for (const machine of this.machines.values()) {
+      const run = machine.libvirtd.domains.get(uuid)?.run
+      if (run) runs.push(`${machine.name} (pid ${run.pid})`)
+    }
+    // Invariant I1: whatever a script does, no line of a log may ever show two.
+    if (runs.length > 1) throw new Error(`VM ${vm} runs twice: ${runs.join(', ')}`)
+    seen.set(`guest ${vm}`, runs[0] === undefined ? 'does not run' : `runs on ${runs[0]}`)
+  }
+
+  #firstSpec(name: string, node: string): VmSpec {
+    const uuid = this.uuid(name)
+    const disk = `<disk type='network'><source protocol='rbd' name='vms/${name}'/></disk>`
+    const xml = `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid><memory unit='MiB'>1024</memory><vcpu>1</vcpu><devices>${disk}</devices></domain>`
+    return VmSpecSchema.parse({
+      uuid,
+      name,
+      generation: 1,
+      power: 'off',
+      wishes: { start: 0, restart: 0, stopNow: 0 },
+      node,
+      lastNode: null,
+      hold: null,
+      xml,
+      description: '',
+      memoryMiB: 1024,
+      vcpus: 1,
+      rbdList: [`vms/${name}`],
+      meta: {
+        nodeLimit: [],
+        selector: 'none',
+        autostart: false,
+        migrationMethod: 'none',
+        migrationMaxDowntimeMs: 300,
+        profile: '',
+      },
+      tags: [],
+    })
+  }
+}
+
+/** A life by the name scripts use: `hv1-life-1`. */
+export function lifeOf(text: string): LifeId {
+  return LifeId.parse(text)
+}
