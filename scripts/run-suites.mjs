@@ -95,6 +95,7 @@ async function runStep(step) {
     return [{ name: step.name, passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0, notes: ok ? [] : [why], seconds }]
   }
   const rows = [...readReport(file, step.projects).values()]
+  if (!existsSync(file)) rows[0].notes.push(`no report: ${why}`) // the runner crashed or was ended
   for (const row of rows) {
     if (row.passed + row.failed === 0) {
       row.failed = 1
