@@ -1,5 +1,5 @@
 /** Starting the PVC daemons of a lab, the first API token, and the connection of the lab's `pvc`. */
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Host } from './host.ts'
 import { hostServices, put } from './host-files.ts'
@@ -32,34 +32,31 @@ async function enableDaemons(host: Host, hosts: number): Promise<void> {
   await Promise.all(daemons.map((daemon) => host.service(daemon, 'start')))
 }
 
-/** Makes the first token as an operator would, on a coordinator; tried until ZooKeeper and the daemon are ready. */
-async function firstToken(host: Host): Promise<string> {
-  const program = [process.execPath, join(repoDir, 'dist/bin/pvcapid.js'), '--config', '/etc/pvc/pvc.yaml']
-  return pollUntil({ what: `an API token from ${host.name}`, timeoutMs: 30_000, intervalMs: 250 }, async () => {
-    const { stdout } = await host.sh([...program, '--create-token', 'admin'], { timeoutMs: 10_000 })
-    return /^[\w-]{43}$/m.exec(stdout)?.[0]
-  })
+/** The token that a coordinator's pvcapid makes for root on its machine as soon as ZooKeeper serves. */
+async function localToken(host: Host): Promise<string> {
+  const file = join(host.dir, 'fs/etc/pvc/api-token')
+  const what = `the API token of ${host.name} (log: ${host.log('pvcapid')})`
+  return pollUntil({ what, timeoutMs: 30_000, intervalMs: 50 }, async () =>
+    existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined,
+  )
 }
 
 function writeConnections(instance: Instance, hosts: readonly Host[], token: string): void {
-  const addresses = coordinators(instance.hosts).map((index) => hostAddress('cluster', index))
-  const connection = {
-    description: 'This lab',
-    host: addresses.join(','),
-    port: apiPort,
-    scheme: 'http',
-    api_key: token,
-  }
+  const members = coordinators(instance.hosts)
+  const addresses = members.map((index) => hostAddress('cluster', index)).join(',')
+  const connection = { description: 'This lab', host: addresses, port: apiPort, scheme: 'http', api_key: token }
   put(join(instance.dir, 'client/pvc.json'), `${JSON.stringify({ [connectionName]: connection }, null, 2)}\n`, 0o600)
-  for (const host of hosts) put(join(host.dir, 'fs/etc/pvc/api-token'), `${token}\n`, 0o600)
+  for (const host of hosts.filter(({ index }) => !members.includes(index))) {
+    put(join(host.dir, 'fs/etc/pvc/api-token'), `${token}\n`, 0o600)
+  }
 }
 
 /** Starts all daemons and returns when the API shows every node in daemon state run. */
 export async function startDaemons(instance: Instance, hosts: readonly Host[]): Promise<void> {
   const [first] = hosts
   if (first === undefined) throw new Error('no hosts')
-  const [token] = await Promise.all([firstToken(first), ...hosts.map((host) => enableDaemons(host, instance.hosts))])
-  writeConnections(instance, hosts, token)
+  await Promise.all(hosts.map((host) => enableDaemons(host, instance.hosts)))
+  writeConnections(instance, hosts, await localToken(first))
   const list = [process.execPath, cli, '-q', 'node', 'list', '-f', 'json']
   await pollUntil(
     { what: `${hosts.length} nodes in daemon state run`, timeoutMs: 60_000, intervalMs: 200 },

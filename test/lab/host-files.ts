@@ -18,12 +18,15 @@ import {
 } from './plan.ts'
 import { javaCommand, log4jProperties, type ZooKeeperMember, zooCfg } from './zookeeper-config.ts'
 
+/** Not /etc/zookeeper/conf: that is a link into Debian's alternatives, which a private mount cannot replace. */
+const zooKeeperConf = 'etc/zookeeper-lab'
+
 /** Folders of a host that live on the machine's disk below its `fs/`: kept over power cuts, readable from outside. */
 const binds = [
   'etc/libvirt',
   'etc/ceph',
   'etc/pvc',
-  'etc/zookeeper/conf',
+  zooKeeperConf,
   'var/lib/libvirt',
   'var/cache/libvirt',
   'var/lib/pvc',
@@ -142,11 +145,11 @@ function putZooKeeper(dir: string, index: number, hosts: number): void {
   const members = zooKeeperMembers(hosts)
   const self = members.find((member) => member.id === index)
   if (self === undefined) return
-  const conf = join(dir, 'fs/etc/zookeeper/conf')
+  const conf = join(dir, 'fs', zooKeeperConf)
   put(join(conf, 'zoo.cfg'), zooCfg(self, members, '/var/lib/zookeeper'))
   put(join(conf, 'log4j.properties'), log4jProperties())
   put(join(dir, 'fs/var/lib/zookeeper/myid'), `${index}\n`)
-  putService(dir, 'zookeeper', `exec ${javaCommand('/etc/zookeeper/conf').join(' ')}`)
+  putService(dir, 'zookeeper', `exec ${javaCommand(`/${zooKeeperConf}`).join(' ')}`)
 }
 
 /**

@@ -38,15 +38,24 @@ async function bootHosts(instance: Instance): Promise<Host[]> {
   return hosts
 }
 
-/** Asks from the machine room: the lab's addresses do not exist outside. */
+/**
+ * Waits until every server serves as a member of one ensemble: a server that runs alone, for whatever reason, would look
+ * healthy and hold a tree of its own. Asks from the machine room: the lab's addresses do not exist outside.
+ */
 async function zooKeeperServes(instance: Instance): Promise<void> {
-  const ask = 'exec 3<>"/dev/tcp/$1/$2" && printf srvr >&3 && grep -q ^Mode <&3'
+  const members = zooKeeperMembers(instance.hosts)
+  const wanted = members.length > 1 ? 'leader|follower' : 'standalone'
+  const ask = 'exec 3<>"/dev/tcp/$1/$2" && printf srvr >&3 && grep -qE "^Mode: ($3)" <&3'
   await Promise.all(
-    zooKeeperMembers(instance.hosts).map((m) =>
-      pollUntil({ what: `ZooKeeper on ${hostName(m.id)}`, timeoutMs: 30_000, intervalMs: 100 }, async () => {
-        await runInRoom(instance, ['bash', '-c', ask, 'ask', m.address, String(m.clientPort)], { timeoutMs: 2000 })
-        return true
-      }),
+    members.map((m) =>
+      pollUntil(
+        { what: `ZooKeeper on ${hostName(m.id)} as ${wanted}`, timeoutMs: 30_000, intervalMs: 100 },
+        async () => {
+          const argv = ['bash', '-c', ask, 'ask', m.address, String(m.clientPort), wanted]
+          await runInRoom(instance, argv, { timeoutMs: 2000 })
+          return true
+        },
+      ),
     ),
   )
 }

@@ -1,14 +1,22 @@
 /** The lab's fixed plan: networks, addresses, names. Pure: everything else derives its numbers from here. */
+import { existsSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+/** A path without links: hosts mount these folders, and a mount over a link would end up elsewhere. */
+function canonical(path: string): string {
+  const above = dirname(path)
+  if (existsSync(path)) return realpathSync(path)
+  return above === path ? path : join(canonical(above), basename(path))
+}
+
 /** The checkout this lab runs. */
-export const repoDir = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+export const repoDir = canonical(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
 /** Folder of this module, where the shell pieces live. */
 export const labSourceDir = join(repoDir, 'test', 'lab')
 /** Things built once and kept: guest kernel and initrd. */
-export const cacheDir = process.env['PVC_CACHE_DIR'] ?? join(repoDir, '.cache')
+export const cacheDir = canonical(resolve(process.env['PVC_CACHE_DIR'] ?? join(repoDir, '.cache')))
 
 /** The host networks; each is its own bridge in the machine room and its own cable per host. */
 export type NetworkName = 'cluster' | 'storage' | 'upstream' | 'bmc'
@@ -68,7 +76,7 @@ export const bmcLogin = { user: 'ipmi', password: 'lab-secret' }
 
 /** Folder that holds all instances. */
 export function labsDir(): string {
-  return process.env['PVC_LAB_DIR'] ?? join(tmpdir(), 'pvc-lab')
+  return canonical(resolve(process.env['PVC_LAB_DIR'] ?? join(tmpdir(), 'pvc-lab')))
 }
 
 /** Folder of one instance. Instances share all inner addresses and see nothing of each other. */

@@ -33,13 +33,16 @@ else
   mount -t tmpfs -o mode=755 run "$new/run"
   for path in "$dir" "$@"; do
     mkdir -p "$new$path"
+    [ "$(realpath "$new$path")" = "$new$path" ] || fail "$path is reached by a link"
     mount --rbind "$path" "$new$path" || fail "cannot show $path"
   done
   while read -r path; do
     mkdir -p "$new/$path" "$dir/fs/$path"
+    # A link on the way would lead the mount out of the host's root, and the host would see the machine's folder.
+    [ "$(realpath "$new/$path")" = "$new/$path" ] || fail "$path is reached by a link"
     mount --bind "$dir/fs/$path" "$new/$path" || fail "cannot bind $path"
   done <"$dir/binds"
-  mount --bind "$dir/log" "$new/var/log"
+  mount --bind "$dir/log" "$new/var/log" || fail 'cannot bind var/log'
   cp -a "$dir/files/." "$new/"
 fi
 

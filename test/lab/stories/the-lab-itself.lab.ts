@@ -51,6 +51,16 @@ describe('the lab itself', () => {
     expect(new Set(lab.hosts.map((host) => host.bootId())).size).toBe(lab.hosts.length)
   })
 
+  it('has one ZooKeeper ensemble with one leader, run with the shipped settings', async () => {
+    const modes = []
+    for (const host of lab.hosts) {
+      const ask = `exec 3<>/dev/tcp/${host.address('cluster')}/2181 && printf srvr >&3 && sed -n 's/^Mode: //p' <&3`
+      modes.push((await host.sh(['bash', '-c', ask], { timeoutMs: 5000 })).stdout.trim())
+      expect(readFileSync(host.log('zookeeper'), 'utf8')).toContain('tickTime set to 500')
+    }
+    expect(modes.sort()).toEqual(['follower', 'follower', 'leader'])
+  })
+
   it('runs a guest from RBD that writes, gets an address, moves live, and shuts down by its button', async () => {
     await lab.ceph(['osd', 'pool', 'create', 'vms', '8'])
     await lab.rbd(['pool', 'init', 'vms'])
