@@ -20,7 +20,7 @@ export type DomainInfo = {
   readonly uuid: VmUuid
   readonly name: string
   readonly state: DomainState
-  /** libvirt's reason word, e.g. `booted`, `ioerror`, `crashed`. */
+  /** libvirt's reason word, e.g. `booted`, `ioerror`. A domain whose start is in flight is `paused` with `starting-up`. */
   readonly reason: string
   /** Undefined: the domain carries no mark of ours. */
   readonly mark: DomainMark | undefined
@@ -52,7 +52,8 @@ export type StatsSample = {
 
 /**
  * libvirt as pvcnoded needs it. Every call has a deadline inside; after PVC_HYPERVISOR_TIMEOUT the call may still take
- * effect (a deadline is not an outcome). PVC_HYPERVISOR_UNAVAILABLE: not connected, nothing was asked.
+ * effect (a deadline is not an outcome), also when the connection broke during it. PVC_HYPERVISOR_UNAVAILABLE: not
+ * connected, nothing was asked.
  */
 export type Hypervisor = {
   readonly isConnected: boolean
@@ -66,7 +67,8 @@ export type Hypervisor = {
   /**
    * Creates a transient domain from `xml` with our mark in its metadata.
    * The promise may outlive its deadline: see {@link outstandingCreates}.
-   * @throws PVC_HYPERVISOR_FAILED, PVC_HYPERVISOR_TIMEOUT
+   * One create per VM at a time: while one is outstanding, another is refused with PVC_HYPERVISOR_TIMEOUT.
+   * @throws PVC_HYPERVISOR_FAILED (details.isFinal: trying again cannot help), PVC_HYPERVISOR_TIMEOUT, PVC_XML_INVALID
    */
   create(uuid: VmUuid, xml: string, mark: DomainMark): Promise<void>
   /** VMs whose create call was sent and has not returned yet, whether or not its deadline has passed. */

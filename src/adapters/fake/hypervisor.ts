@@ -42,7 +42,7 @@ export class FakeHypervisor implements Hypervisor {
   readonly #clock: Clock
   readonly #callTimeoutMs: number
   readonly #createTimeoutMs: number
-  readonly #creates = new Map<VmUuid, number>()
+  readonly #creates = new Set<VmUuid>()
   readonly #listeners = new Set<(event: HypervisorEvent) => void>()
   readonly #inFlight = new Set<(error: Error) => void>()
   readonly #stopListening: () => void
@@ -78,8 +78,10 @@ export class FakeHypervisor implements Hypervisor {
     return this.#call('xml', uuid, () => this.libvirtd.domains.get(uuid)?.xml)
   }
 
-  create(uuid: VmUuid, xml: string, mark: DomainMark): Promise<void> {
+  async create(uuid: VmUuid, xml: string, mark: DomainMark): Promise<void> {
     this.#assertConnected('create')
+    if (this.#creates.has(uuid))
+      throw new PvcError('PVC_HYPERVISOR_TIMEOUT', `create of ${uuid}: an earlier one has not returned yet`)
     const outcome = this.script.next('create')
     const life = this.libvirtd.life
     const work = (async () => {
@@ -94,13 +96,13 @@ export class FakeHypervisor implements Hypervisor {
       })
       if (errorAfter) throw errorAfter
     })()
-    this.#count(uuid, 1)
-    const returned = this.#untilLost(work).finally(() => this.#count(uuid, -1))
-    return boundCall(this.#clock, this.#createTimeoutMs, 'PVC_HYPERVISOR_TIMEOUT', `create of ${uuid}`, returned)
+    this.#creates.add(uuid)
+    const returned = this.#untilLost(work).finally(() => this.#creates.delete(uuid))
+    await boundCall(this.#clock, this.#createTimeoutMs, 'PVC_HYPERVISOR_TIMEOUT', `create of ${uuid}`, returned)
   }
 
   outstandingCreates(): ReadonlySet<VmUuid> {
-    return new Set(this.#creates.keys())
+    return new Set(this.#creates)
   }
 
   shutdown(uuid: VmUuid): Promise<void> {
@@ -159,7 +161,7 @@ export class FakeHypervisor implements Hypervisor {
   }
 
   #loseCalls(): void {
-    const error = new PvcError('PVC_HYPERVISOR_UNAVAILABLE', 'the connection to libvirt was lost')
+    const error = new PvcError('PVC_HYPERVISOR_TIMEOUT', 'the connection to libvirt broke during the call')
     for (const reject of [...this.#inFlight]) reject(error)
     this.#inFlight.clear()
   }
@@ -177,13 +179,7 @@ export class FakeHypervisor implements Hypervisor {
 
   #assertLife(life: number): void {
     if (this.libvirtd.life !== life)
-      throw new PvcError('PVC_HYPERVISOR_UNAVAILABLE', 'the connection to libvirt was lost')
-  }
-
-  #count(uuid: VmUuid, by: 1 | -1): void {
-    const count = (this.#creates.get(uuid) ?? 0) + by
-    if (count > 0) this.#creates.set(uuid, count)
-    else this.#creates.delete(uuid)
+      throw new PvcError('PVC_HYPERVISOR_TIMEOUT', 'the connection to libvirt broke during the call')
   }
 
   /** The promise of a call as its caller sees it: the loss of the connection ends it at once. */

@@ -1,10 +1,20 @@
 import { formatMarkElement, MARK_NAMESPACE } from '../../model/domain-mark.ts'
-import { LifeId } from '../../model/ids.ts'
+import { LifeId, type VmUuid } from '../../model/ids.ts'
 import { child, parseXml, type XmlElement, xmlError } from '../../model/xml.ts'
 import type { DomainMark } from '../../ports/hypervisor.ts'
 
 /** What our element in a domain's metadata says: the start it belongs to, or the migration by which it arrives. */
 export type MetadataFacts = { readonly mark: DomainMark | undefined; readonly migrationId: string | undefined }
+
+/**
+ * The definition of this very VM with the mark of this start.
+ * @throws PvcError PVC_XML_INVALID, also when the definition names another UUID
+ */
+export function markedDefinition(uuid: VmUuid, xml: string, mark: DomainMark): string {
+  const named = child(parseXml(xml), 'uuid')
+  if (named?.text.toLowerCase() !== uuid) throw xmlError(named?.line ?? 1, `it is not the definition of VM ${uuid}`)
+  return withMark(xml, mark)
+}
 
 /**
  * The definition with the mark of this start in its metadata; everything else stays as it was written. Elements in our

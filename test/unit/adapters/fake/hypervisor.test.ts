@@ -89,9 +89,7 @@ describe('a fake hypervisor', () => {
 
   it('keeps a start in flight when the daemon restarts: the next daemon sees the domain, not the call', async () => {
     libvirtd.startStallMs = 5_000
-    const lost = expect(hypervisor.create(uuid, xml, mark)).rejects.toMatchObject({
-      code: 'PVC_HYPERVISOR_UNAVAILABLE',
-    })
+    const lost = expect(hypervisor.create(uuid, xml, mark)).rejects.toMatchObject({ code: 'PVC_HYPERVISOR_TIMEOUT' })
     await settle()
     await hypervisor.close()
     await lost
@@ -140,7 +138,7 @@ describe('a fake hypervisor', () => {
   it('keeps guests when libvirtd dies, and fails calls in flight', async () => {
     await hypervisor.create(uuid, xml, mark)
     hypervisor.script.plan('list', { delayMs: 1000 })
-    const lost = expect(hypervisor.list()).rejects.toMatchObject({ code: 'PVC_HYPERVISOR_UNAVAILABLE' })
+    const lost = expect(hypervisor.list()).rejects.toMatchObject({ code: 'PVC_HYPERVISOR_TIMEOUT' })
     libvirtd.stop()
     await lost
     expect(hypervisor.isConnected).toBe(false)

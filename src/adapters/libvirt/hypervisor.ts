@@ -1,0 +1,281 @@
+import type { Clock } from '../../base/clock.ts'
+import { MARK_NAMESPACE } from '../../model/domain-mark.ts'
+import { errorChain, PvcError } from '../../model/errors.ts'
+import { VmUuid } from '../../model/ids.ts'
+import { escapeXml } from '../../model/xml.ts'
+import type { DomainInfo, DomainMark, HostFacts, Hypervisor, HypervisorEvent } from '../../ports/hypervisor.ts'
+import type { Log } from '../../ports/log.ts'
+import type { LibvirtDomain } from './domain.ts'
+import { SHUTDOWN } from './flag.ts'
+import { CallGate } from './hypervisor-calls.ts'
+import { listenToDomains } from './hypervisor-events.ts'
+import { markedDefinition, parseMetadata } from './hypervisor-mark.ts'
+import { STATS_FLAGS, STATS_GROUPS, toStatsSample } from './hypervisor-stats.ts'
+import { isLibvirtError, VIR_ERR } from './libvirt-error.ts'
+import { type LibvirtConnection, type ListedDomain, openConnection } from './native.ts'
+import { ReconnectingLibvirt } from './reconnect.ts'
+
+type Link = ReconnectingLibvirt<LibvirtConnection>
+
+export type HypervisorOptions = {
+  /**
+   * libvirtd works on five requests of one connection at a time and leaves the rest unread, so calls that may take long
+   * must not share one with those that must not wait: reads and events, creates, and the other changes.
+   */
+  readonly links: { readonly read: Link; readonly create: Link; readonly change: Link }
+  readonly clock: Clock
+  readonly log: Log
+  /** Bound of every call but create and destroy; default 10 s. */
+  readonly callTimeoutMs?: number
+  /** Bound of a create call; it is not abandoned then, see `outstandingCreates`. Default 30 s. */
+  readonly createTimeoutMs?: number
+  /** libvirt gives QEMU 10 s after SIGTERM and again some after SIGKILL; default 45 s. */
+  readonly destroyTimeoutMs?: number
+}
+
+/** Connects to libvirt and stays connected. Nothing is awaited: until then calls fail with PVC_HYPERVISOR_UNAVAILABLE. */
+export function startHypervisor(options: Omit<HypervisorOptions, 'links'> & { readonly uri: string }): Hypervisor {
+  const link = (name: string, keepAlive: { intervalS: number; count: number }) => {
+    const onError = (error: unknown, attempt: number) =>
+      options.log.warn({ link: name, attempt, error: errorChain(error) }, 'libvirt cannot be reached')
+    const open = () => openConnection(options.uri)
+    const opened = new ReconnectingLibvirt({ clock: options.clock, open, keepAlive, onError })
+    opened.start()
+    return opened
+  }
+  // A connection with five long calls under way answers no ping either, so only the quick one is watched by pings.
+  const links = {
+    read: link('read', { intervalS: 5, count: 3 }),
+    create: link('create', NO_KEEPALIVE),
+    change: link('change', NO_KEEPALIVE),
+  }
+  return new LibvirtHypervisor({ ...options, links })
+}
+
+const NO_KEEPALIVE = { intervalS: 0, count: 0 }
+
+/** The hypervisor port over libvirt. */
+export class LibvirtHypervisor implements Hypervisor {
+  readonly #options: HypervisorOptions
+  readonly #gate: CallGate
+  readonly #callTimeoutMs: number
+  readonly #creates = new Set<VmUuid>()
+  readonly #listeners = new Set<(event: HypervisorEvent) => void>()
+  #wasConnected = false
+
+  constructor(options: HypervisorOptions) {
+    this.#options = options
+    this.#gate = new CallGate(options.clock)
+    this.#callTimeoutMs = options.callTimeoutMs ?? 10_000
+    listenToDomains(options.links.read, (event) => this.#tell(event))
+    for (const link of Object.values(options.links)) {
+      link.on('connected', () => this.#tellConnection())
+      link.on('disconnected', () => this.#tellConnection())
+    }
+    this.#wasConnected = this.isConnected
+  }
+
+  get isConnected(): boolean {
+    return Object.values(this.#options.links).every((link) => link.isConnected)
+  }
+
+  facts(): Promise<HostFacts> {
+    return this.#read('facts of the host', async (connection) => {
+      const [hostname, version, node, totalKiB] = await Promise.all([
+        connection.hostname(),
+        connection.version(),
+        connection.nodeInfo(),
+        totalMemoryKiB(connection),
+      ])
+      return {
+        hostname,
+        libvirtVersion: version.daemon,
+        qemuVersion: version.hypervisor,
+        cpuCount: node.cpus,
+        memoryTotalMiB: Math.floor((totalKiB ?? node.memoryKiB) / 1024),
+      }
+    })
+  }
+
+  list(): Promise<readonly DomainInfo[]> {
+    return this.#read('list of domains', async (connection) => {
+      const domains = await connection.listDomains({ metadataUri: MARK_NAMESPACE })
+      return domains.map(toDomainInfo)
+    })
+  }
+
+  get(uuid: VmUuid): Promise<DomainInfo | undefined> {
+    return this.#read(`look at domain ${uuid}`, (connection) =>
+      unlessNoDomain(async () => {
+        const domain = connection.domain(uuid)
+        const [{ name }, state, metadata] = await Promise.all([
+          domain.lookup(),
+          domain.state(),
+          domain.getMetadata(MARK_NAMESPACE),
+        ])
+        return toDomainInfo({ uuid, name, ...state, metadata })
+      }),
+    )
+  }
+
+  xml(uuid: VmUuid): Promise<string | undefined> {
+    return this.#read(`XML of domain ${uuid}`, (connection) => unlessNoDomain(() => connection.domain(uuid).xml()))
+  }
+
+  async create(uuid: VmUuid, xml: string, mark: DomainMark): Promise<void> {
+    const what = `create of domain ${uuid}`
+    const definition = markedDefinition(uuid, xml, mark)
+    // Two starts of one VM in flight could not be told apart.
+    if (this.#creates.has(uuid))
+      throw new PvcError('PVC_HYPERVISOR_TIMEOUT', `${what}: an earlier one has not returned yet`)
+    await this.#gate.run(what, this.#options.createTimeoutMs ?? 30_000, () => {
+      this.#creates.add(uuid)
+      return this.#options.links.create
+        .run((connection) => connection.createDomain(definition))
+        .finally(() => this.#creates.delete(uuid))
+    })
+  }
+
+  outstandingCreates(): ReadonlySet<VmUuid> {
+    return new Set(this.#creates)
+  }
+
+  async shutdown(uuid: VmUuid): Promise<void> {
+    await this.#change(`shutdown of domain ${uuid}`, uuid, (domain) => domain.shutdown(SHUTDOWN.ACPI_POWER_BTN))
+    // The agent may take seconds to answer, or never do; the power button was pressed anyway.
+    this.#shutdownByAgent(uuid).catch((error: unknown) =>
+      this.#options.log.debug({ vm: uuid, error: errorChain(error) }, 'the guest agent did not take the shutdown'),
+    )
+  }
+
+  destroy(uuid: VmUuid): Promise<void> {
+    const timeoutMs = this.#options.destroyTimeoutMs ?? 45_000
+    const end = (domain: LibvirtDomain) => unlessNotRunning(() => domain.destroy())
+    return this.#change(`destroy of domain ${uuid}`, uuid, end, timeoutMs)
+  }
+
+  undefine(uuid: VmUuid): Promise<void> {
+    // A transient domain cannot be undefined: there is nothing left to remove.
+    return this.#change(`undefine of domain ${uuid}`, uuid, (domain) => unlessNotRunning(() => domain.undefine()))
+  }
+
+  reset(uuid: VmUuid): Promise<void> {
+    return this.#change(`reset of domain ${uuid}`, uuid, (domain) => domain.reset())
+  }
+  suspend(uuid: VmUuid): Promise<void> {
+    return this.#change(`suspend of domain ${uuid}`, uuid, (domain) => domain.suspend())
+  }
+  resume(uuid: VmUuid): Promise<void> {
+    return this.#change(`resume of domain ${uuid}`, uuid, (domain) => domain.resume())
+  }
+  blockResize(uuid: VmUuid, device: string, sizeBytes: number): Promise<void> {
+    return this.#change(`resize of ${device} of domain ${uuid}`, uuid, (domain) =>
+      domain.blockResize(device, sizeBytes),
+    )
+  }
+
+  stats() {
+    return this.#read('statistics of guests', async (connection) =>
+      toStatsSample(await connection.domainStats(STATS_GROUPS, STATS_FLAGS)),
+    )
+  }
+
+  ensureSecret(uuid: string, usage: string, value: Buffer): Promise<void> {
+    const set = async (connection: LibvirtConnection) => {
+      try {
+        await connection.lookupSecret(uuid)
+      } catch (error) {
+        if (!isLibvirtError(error, VIR_ERR.NO_SECRET)) throw error
+        await connection.defineSecret(secretXml(uuid, usage))
+      }
+      await connection.setSecretValue(uuid, value)
+    }
+    return this.#gate.run(`secret ${uuid}`, this.#callTimeoutMs, () => this.#options.links.change.run(set))
+  }
+
+  subscribe(listener: (event: HypervisorEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.clear()
+    await Promise.all(Object.values(this.#options.links).map((link) => link.close()))
+  }
+
+  async #shutdownByAgent(uuid: VmUuid): Promise<void> {
+    if (!hasConnectedAgent((await this.xml(uuid)) ?? '')) return
+    const ask = (domain: LibvirtDomain) => domain.shutdown(SHUTDOWN.GUEST_AGENT)
+    await this.#change(`agent shutdown of domain ${uuid}`, uuid, ask)
+  }
+
+  #read<T>(what: string, ask: (connection: LibvirtConnection) => Promise<T>): Promise<T> {
+    return this.#gate.run(what, this.#callTimeoutMs, () => this.#options.links.read.run(ask))
+  }
+
+  #change(
+    what: string,
+    uuid: VmUuid,
+    apply: (domain: LibvirtDomain) => Promise<void>,
+    timeoutMs = this.#callTimeoutMs,
+  ): Promise<void> {
+    const { change } = this.#options.links
+    return this.#gate.run(what, timeoutMs, () => change.run((connection) => apply(connection.domain(uuid))))
+  }
+
+  #tellConnection(): void {
+    const connected = this.isConnected
+    if (connected === this.#wasConnected) return
+    this.#wasConnected = connected
+    this.#tell({ kind: 'connection', connected })
+  }
+
+  #tell(event: HypervisorEvent): void {
+    for (const listener of [...this.#listeners]) listener(event)
+  }
+}
+
+/** The node info counts NUMA cells, which some firmware describes wrongly. Undefined: the driver has no such figures. */
+async function totalMemoryKiB(connection: LibvirtConnection): Promise<number | undefined> {
+  try {
+    return (await connection.nodeMemoryStats())['total']
+  } catch (error) {
+    if (isLibvirtError(error, VIR_ERR.NO_SUPPORT)) return undefined
+    throw error
+  }
+}
+
+function toDomainInfo(domain: Pick<ListedDomain, 'uuid' | 'name' | 'state' | 'reason' | 'metadata'>): DomainInfo {
+  const { uuid, name, state, reason, metadata } = domain
+  return { uuid: VmUuid.parse(uuid), name, state, reason, ...parseMetadata(metadata) }
+}
+
+async function unlessNoDomain<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (isLibvirtError(error, VIR_ERR.NO_DOMAIN)) return undefined
+    throw error
+  }
+}
+
+/** A domain that is gone, or is defined but does not run, is what was wanted. */
+async function unlessNotRunning(end: () => Promise<void>): Promise<void> {
+  try {
+    await end()
+  } catch (error) {
+    if (!isLibvirtError(error, VIR_ERR.NO_DOMAIN, VIR_ERR.OPERATION_INVALID)) throw error
+  }
+}
+
+/** libvirt writes the channel's state into the live XML. */
+function hasConnectedAgent(xml: string): boolean {
+  return [...xml.matchAll(/<target [^>]*name='org\.qemu\.guest_agent\.0'[^>]*>/g)].some(([target]) =>
+    target.includes("state='connected'"),
+  )
+}
+
+function secretXml(uuid: string, usage: string): string {
+  const name = escapeXml(usage)
+  return `<secret ephemeral='no' private='yes'><uuid>${uuid}</uuid><usage type='ceph'><name>${name}</name></usage></secret>`
+}
