@@ -1,9 +1,6 @@
 import { createProcessHost } from '../cli/process-host.ts'
 import { runPvc } from '../cli/run.ts'
 
-/** Set by the build; a run from source has none. */
-declare const PVC_VERSION: string | undefined
-
 // A reader that has seen enough (`pvc vm list | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
@@ -11,7 +8,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 const host = createProcessHost({
-  version: typeof PVC_VERSION === 'string' ? PVC_VERSION : 'development',
+  // Replaced by the build with the version of the package.
+  version: process.env['PVC_VERSION'] ?? 'development',
   parseYaml: async (text) => (await import('yaml')).parse(text) as unknown,
 })
 

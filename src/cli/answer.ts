@@ -1,5 +1,5 @@
 import { CommandFailure, EXIT } from './failure.ts'
-import type { TransportError, WireAnswer } from './transport.ts'
+import { TransportError, type WireAnswer } from './transport.ts'
 
 /** The server answered with an error status; the message is for people. */
 export class ApiFailure extends CommandFailure {
@@ -9,6 +9,15 @@ export class ApiFailure extends CommandFailure {
     this.name = 'ApiFailure'
     this.status = status
   }
+}
+
+/** The server is there but cannot serve now: another try, or another address, may work. */
+export const PASSING_STATUSES: readonly number[] = [502, 503, 504]
+
+/** True for a failure that a later try may not meet: no answer, or a server that cannot serve now. */
+export function isPassingFailure(error: unknown): error is CommandFailure {
+  if (error instanceof ApiFailure) return PASSING_STATUSES.includes(error.status)
+  return error instanceof CommandFailure && error.cause instanceof TransportError
 }
 
 function parseJson(text: string): { readonly value: unknown } | undefined {
@@ -50,6 +59,12 @@ export function readAnswer(answer: WireAnswer, origin: string): unknown {
     const hint = HINTS[answer.status]
     throw new ApiFailure(answer.status, hint === undefined ? text : `${text} ${hint}`)
   }
+  if (!isGood && body) {
+    throw new ApiFailure(
+      answer.status,
+      `${origin} answered with status ${answer.status} and no reason: look into the log of pvcapid.`,
+    )
+  }
   const kind = answer.contentType.split(';')[0] || 'no content type'
   throw new ApiFailure(
     answer.status,
@@ -78,8 +93,6 @@ function reasonOf(error: TransportError): string {
       return 'it does not speak TLS: add the connection with --no-ssl'
     case 'HPE_INVALID_CONSTANT':
       return 'it does not speak HTTP: add the connection with --ssl, or check the port'
-    case 'EANSWER':
-      return error.message
     default:
       return `${error.message || error.code}: check that it is pvcapid, and that --ssl or --no-ssl is right for it`
   }
@@ -87,6 +100,10 @@ function reasonOf(error: TransportError): string {
 
 /** What to tell a person whose request got no answer. */
 export function unreachableFailure(error: TransportError, origins: readonly string[], isRead: boolean): CommandFailure {
+  if (error.wasSent) {
+    const what = error.code === 'EANSWER' ? error.message : `the connection was lost (${error.message})`
+    return new CommandFailure(`${origins.join(', ')} did not answer: ${what}. Try again.`, EXIT.failed, error)
+  }
   const where = origins.length === 1 ? `The API at ${origins[0]}` : `No API of ${origins.join(', ')}`
   if (error.wasSent && !isRead) {
     return new CommandFailure(

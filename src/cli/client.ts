@@ -2,7 +2,7 @@ import { type Backoff, backoffDelayMs } from '../base/backoff.ts'
 import { type Clock, sleep } from '../base/clock.ts'
 import { pathArguments, type RouteId, routeAddress, routePath, TOKEN_HEADER } from '../contract/paths.ts'
 import type { RouteArguments, RouteOutput } from '../contract/routes.ts'
-import { readAnswer, unreachableFailure } from './answer.ts'
+import { PASSING_STATUSES, readAnswer, unreachableFailure } from './answer.ts'
 import { originOf } from './connection.ts'
 import { sendRequest, TransportError, type WireAnswer } from './transport.ts'
 
@@ -30,8 +30,6 @@ const READ_TIMEOUT_MS = 60_000
 const CHANGE_TIMEOUT_MS = 300_000
 const RETRIES = 3
 const RETRY_BACKOFF: Backoff = { firstMs: 200, maxMs: 2000 }
-/** The server is there but cannot serve now: another try, or another address, may work. */
-const PASSING_STATUSES: readonly number[] = [502, 503, 504]
 
 /** Text of an argument as recorded clients send it: True and False with a capital. */
 function argumentText(value: string | number | boolean): string {

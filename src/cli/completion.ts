@@ -92,7 +92,7 @@ async function fetchNames(api: ApiClient, kind: NameKind, pool: string | undefin
 
 async function names(kind: NameKind, position: Position, host: Host): Promise<string[]> {
   if (kind === 'file') return [FILE_CANDIDATE]
-  if (kind === 'connection') return [LOCAL_NAME, ...(await readStore(host.env)).keys()]
+  if (kind === 'connection') return [LOCAL_NAME, ...(await readStore(host.env)).connections.keys()]
   const session = new Session(host, readGlobalOptions({ connection: position.connection }, host.env))
   const { name, connection } = await session.findConnection()
   const api = session.clientOf(name, connection)
@@ -109,6 +109,7 @@ export async function candidates(words: readonly string[], host: Host): Promise<
   if (option?.argChoices) return plain(option.argChoices)
   if (!option && typed.startsWith('-')) return optionCandidates(command)
   if (!option && command.commands.length > 0) {
+    if (operands.length > 0) return []
     return command.commands.map((each) => ({ text: each.name(), meaning: each.summary() }))
   }
   const argument = option ? undefined : command.registeredArguments[operands.length]

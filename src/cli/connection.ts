@@ -26,16 +26,21 @@ function storeFile(env: Host['env']): string {
   return join(storeDirectory(env), 'pvc.json')
 }
 
-function parseConnection(name: string, value: unknown, file: string): StoredConnection {
+/** What the store holds. `document` is all of it, so that entries this client does not understand outlive a change. */
+export type Store = {
+  readonly document: Readonly<Record<string, unknown>>
+  readonly connections: ReadonlyMap<string, StoredConnection>
+  /** Names of entries that cannot be used. */
+  readonly damaged: readonly string[]
+}
+
+function parseConnection(value: unknown): StoredConnection | undefined {
   const entry = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
   const { host, scheme, description } = entry
   const port = Number(entry['port'])
   const apiKey = entry['api_key']
-  const isUsable =
-    typeof host === 'string' && host !== '' && (scheme === 'http' || scheme === 'https') && port >= 1 && port <= 65_535
-  if (!isUsable) {
-    throw new CommandFailure(`Connection "${name}" in ${file} is damaged: add it again with "pvc connection add".`)
-  }
+  if (typeof host !== 'string' || host === '' || !(port >= 1 && port <= 65_535)) return undefined
+  if (scheme !== 'http' && scheme !== 'https') return undefined
   return {
     description: typeof description === 'string' ? description : 'N/A',
     host,
@@ -45,14 +50,17 @@ function parseConnection(name: string, value: unknown, file: string): StoredConn
   }
 }
 
-/** All saved connections by name. An entry that refers to a configuration file, as older clients write it, is left out. */
-export async function readStore(env: Host['env']): Promise<Map<string, StoredConnection>> {
-  const file = storeFile(env)
+/** Older clients write down where they found this machine's own API; this client looks by itself. */
+function isFileReference(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'cfgfile' in value
+}
+
+async function readDocument(file: string): Promise<Record<string, unknown>> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return new Map()
+    if (systemErrorCode(error) === 'ENOENT') return {}
     throw new CommandFailure(`The connection store ${file} cannot be read (${systemErrorCode(error)}).`, 1, error)
   }
   let document: unknown
@@ -61,15 +69,29 @@ export async function readStore(env: Host['env']): Promise<Map<string, StoredCon
   } catch (error) {
     throw new CommandFailure(`The connection store ${file} is not JSON: correct or remove it.`, 1, error)
   }
-  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-    throw new CommandFailure(`The connection store ${file} is not a JSON object: correct or remove it.`)
+  if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
+    return document as Record<string, unknown>
   }
-  const entries = Object.entries(document).filter(([, value]) => !isFileReference(value))
-  return new Map(entries.map(([name, value]) => [name, parseConnection(name, value, file)]))
+  throw new CommandFailure(`The connection store ${file} is not a JSON object: correct or remove it.`)
 }
 
-function isFileReference(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'cfgfile' in value
+/** Reads the saved connections; a store that does not exist is empty. */
+export async function readStore(env: Host['env']): Promise<Store> {
+  const document = await readDocument(storeFile(env))
+  const connections = new Map<string, StoredConnection>()
+  const damaged: string[] = []
+  for (const [name, value] of Object.entries(document)) {
+    if (isFileReference(value)) continue
+    const connection = parseConnection(value)
+    if (connection) connections.set(name, connection)
+    else damaged.push(name)
+  }
+  return { document, connections, damaged }
+}
+
+/** What to tell a person about an entry that cannot be used. */
+export function damagedMessage(name: string): string {
+  return `Connection "${name}" is damaged in the connection store: remove it, or add it again.`
 }
 
 function storeMode(env: Host['env']): number {
@@ -79,7 +101,7 @@ function storeMode(env: Host['env']): number {
 }
 
 /** Replaces the store at once: a reader sees the old file or the new one, and the keys in it are never readable by others. */
-export async function writeStore(env: Host['env'], connections: ReadonlyMap<string, StoredConnection>): Promise<void> {
+export async function writeStore(env: Host['env'], document: Store['document']): Promise<void> {
   const file = storeFile(env)
   const temporary = `${file}.${process.pid}.new`
   const mode = storeMode(env)
@@ -87,7 +109,7 @@ export async function writeStore(env: Host['env'], connections: ReadonlyMap<stri
     await mkdir(storeDirectory(env), { recursive: true, mode: 0o700 })
     const handle = await open(temporary, 'w', mode)
     try {
-      await handle.writeFile(`${JSON.stringify(Object.fromEntries(connections), undefined, 2)}\n`)
+      await handle.writeFile(`${JSON.stringify(document, undefined, 2)}\n`)
       await handle.sync()
     } finally {
       await handle.close()

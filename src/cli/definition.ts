@@ -91,28 +91,36 @@ export function setMemoryMiB(xml: string, memoryMiB: number): string {
   return child(readDefinition(next), 'currentMemory') ? set(next, 'currentMemory') : next
 }
 
+/** What stands between the elements inside an element: blanks only, unless there is text or a comment. */
+function isPureStructure(xml: string, element: XmlElement): boolean {
+  if (element.children.length === 0) return false
+  const tagEnd = element.start + startTagOf(xml.slice(element.start, element.end)).length
+  const ends = [tagEnd, ...element.children.map((each) => each.end)]
+  const starts = [...element.children.map((each) => each.start), xml.lastIndexOf('</', element.end)]
+  return ends.every((end, index) => xml.slice(end, starts[index]).trim() === '')
+}
+
 /** Indents a definition that was written on one line, so that a person can edit it; any other is left as it is. */
 export function readableDefinition(xml: string): string {
-  const trimmed = xml.trim()
-  if (/>\s*\n\s*</.test(trimmed)) return trimmed
+  const source = xml.trim()
+  if (/>\s*\n\s*</.test(source)) return source
   const lines: string[] = []
   const write = (element: XmlElement, depth: number): void => {
     const indent = '  '.repeat(depth)
-    const source = trimmed.slice(element.start, element.end)
-    // Text beside elements, comments and the like are left alone: only what is plainly structure is moved.
-    if (element.children.length === 0 || element.text !== '' || /<!|<\?/.test(source)) {
-      lines.push(indent + source)
+    const text = source.slice(element.start, element.end)
+    if (!isPureStructure(source, element)) {
+      lines.push(indent + text)
       return
     }
-    lines.push(indent + startTagOf(source))
+    lines.push(indent + startTagOf(text))
     for (const each of element.children) write(each, depth + 1)
     lines.push(`${indent}</${element.name}>`)
   }
-  const root = readDefinition(trimmed)
-  const before = trimmed.slice(0, root.start).trim()
+  const root = readDefinition(source)
+  const before = source.slice(0, root.start).trim()
   if (before !== '') lines.push(before)
   write(root, 0)
-  const after = trimmed.slice(root.end).trim()
+  const after = source.slice(root.end).trim()
   if (after !== '') lines.push(after)
   return lines.join('\n')
 }

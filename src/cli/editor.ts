@@ -1,5 +1,4 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CommandFailure } from './failure.ts'
 import type { Session } from './session.ts'
@@ -16,7 +15,7 @@ export type Draft = {
 export async function editText(session: Session, text: string, fileName: string): Promise<Draft> {
   const { host } = session
   if (!host.canAsk) throw new CommandFailure('The editor needs a terminal: give the new definition as a file instead.')
-  const directory = await mkdtemp(join(tmpdir(), 'pvc-edit-'))
+  const directory = await mkdtemp(join(host.env['TMPDIR'] || '/tmp', 'pvc-edit-'))
   const file = join(directory, fileName)
   const discard = () => rm(dirname(file), { recursive: true, force: true })
   const command = host.env['VISUAL'] || host.env['EDITOR'] || 'vi'

@@ -1,6 +1,6 @@
 import { API_PREFIX } from '../contract/paths.ts'
 import { ApiClient } from './client.ts'
-import { addressesOf, LOCAL_NAME, originOf, readStore, type StoredConnection } from './connection.ts'
+import { addressesOf, damagedMessage, LOCAL_NAME, originOf, readStore, type StoredConnection } from './connection.ts'
 import { CommandFailure } from './failure.ts'
 import { type Host, isSet } from './host.ts'
 import { readLocalConnection } from './local-connection.ts'
@@ -77,9 +77,10 @@ export class Session {
       )
     }
     const store = await readStore(this.host.env)
-    const connection = store.get(name)
+    const connection = store.connections.get(name)
     if (connection) return { name, connection }
-    const known = [...store.keys()].toSorted().join(', ') || 'none'
+    if (store.damaged.includes(name)) throw new CommandFailure(damagedMessage(name))
+    const known = [...store.connections.keys()].toSorted().join(', ') || 'none'
     throw new CommandFailure(`Invalid connection "${name}" specified; connections known here: ${known}.`)
   }
 
@@ -127,7 +128,7 @@ export class Session {
     if (isConfirmed || this.options.unsafe) return
     if (!this.host.canAsk) {
       throw new CommandFailure(
-        `Nothing was done: "${question}" needs a confirmation and there is no terminal to ask on. Add --yes, or set PVC_UNSAFE=1.`,
+        `Nothing was done: this needs a confirmation (${question}) and there is no terminal to ask on. Add --yes, or set PVC_UNSAFE=1.`,
       )
     }
     if (!(await this.#ask(question))) throw new CommandFailure('Aborted.')

@@ -1,5 +1,6 @@
 import { sleep } from '../base/clock.ts'
 import type { Vm } from '../contract/vm.ts'
+import { isPassingFailure } from './answer.ts'
 import type { ApiClient } from './client.ts'
 import { CommandFailure } from './failure.ts'
 import { formatElapsed } from './output/quantity.ts'
@@ -40,6 +41,22 @@ function phaseOf(vm: Vm): string {
   return vm.failed_reason ? `${phase} on node ${vm.node}, last try: ${vm.failed_reason}` : `${phase} on node ${vm.node}`
 }
 
+/** What was seen of the VM at one look. */
+type Look = { readonly verdict: Verdict; readonly text: string }
+
+async function lookAt(api: ApiClient, name: string, goal: VmGoal, elapsedMs: () => number): Promise<Look> {
+  try {
+    const vm = await fetchVm(api, name)
+    const verdict = judgeVm(vm, goal, elapsedMs())
+    if (verdict !== 'failed') return { verdict, text: phaseOf(vm) }
+    return { verdict, text: `failed on node ${vm.node}: ${vm.failed_reason || 'no reason given.'}` }
+  } catch (error) {
+    // The API may be moving to another node: the VM's way does not depend on it.
+    if (isPassingFailure(error)) return { verdict: 'under-way', text: `unknown, ${error.message}` }
+    throw error
+  }
+}
+
 /**
  * Follows a VM until it reached the goal, with progress on stderr. The API is asked again and again rather than held, so
  * that a wait outlives the API it started on.
@@ -55,23 +72,21 @@ export async function waitForVm(
   const { clock } = session.host
   const progress = new ProgressLine(session)
   const startMs = clock.nowMs()
+  const elapsedMs = () => clock.nowMs() - startMs
   let pauseMs = FIRST_POLL_MS
   try {
     for (;;) {
-      const vm = await fetchVm(api, name)
-      const elapsedMs = clock.nowMs() - startMs
-      const verdict = judgeVm(vm, goal, elapsedMs)
+      const { verdict, text } = await lookAt(api, name, goal, elapsedMs)
       if (verdict === 'reached') return
-      if (verdict === 'failed') {
-        throw new CommandFailure(`VM "${vm.name}" failed on node ${vm.node}: ${vm.failed_reason || 'no reason given.'}`)
-      }
-      if (elapsedMs >= timeoutMs) {
+      if (verdict === 'failed') throw new CommandFailure(`VM "${name}" ${text}`)
+      const leftMs = timeoutMs - elapsedMs()
+      if (leftMs <= 0) {
         throw new CommandFailure(
-          `VM "${vm.name}" did not finish "${goal.action}" within ${formatElapsed(timeoutMs)} (${phaseOf(vm)}), and goes on with it. Look at it with "pvc vm info ${vm.name}".`,
+          `VM "${name}" did not finish "${goal.action}" within ${formatElapsed(timeoutMs)} (${text}), and goes on with it. Look at it with "pvc vm info ${name}".`,
         )
       }
-      progress.update(`Waiting for VM "${vm.name}": ${phaseOf(vm)}`, formatElapsed(elapsedMs))
-      await sleep(clock, Math.min(pauseMs, timeoutMs - elapsedMs))
+      progress.update(`Waiting for VM "${name}": ${text}`, formatElapsed(elapsedMs()))
+      await sleep(clock, Math.min(pauseMs, leftMs))
       pauseMs = Math.min(pauseMs * 1.5, SLOWEST_POLL_MS)
     }
   } finally {

@@ -3,6 +3,7 @@ import { DEFAULT_API_PORT } from '../../contract/paths.ts'
 import {
   addressesOf,
   checkConnection,
+  damagedMessage,
   LOCAL_NAME,
   originOf,
   readStore,
@@ -67,9 +68,9 @@ function addAdd(connection: Command, open: OpenSession): void {
       const { host, port } = checkConnection(name, options.address, options.port)
       const scheme = options.ssl ? 'https' : 'http'
       const api_key = await readKey(session, options)
-      const store = await readStore(session.host.env)
-      store.set(name, { description: options.description, host, port, scheme, api_key })
-      await writeStore(session.host.env, store)
+      const entry: StoredConnection = { description: options.description, host, port, scheme, api_key }
+      const { document } = await readStore(session.host.env)
+      await writeStore(session.host.env, { ...document, [name]: entry })
       const origins = addressesOf({ host }).map((address) => originOf(scheme, address, port))
       session.print(`Added connection "${name}" (${origins.join(', ')}) to client database`)
     })
@@ -91,18 +92,21 @@ function addRemove(connection: Command, open: OpenSession): void {
     .argument('<connection>', 'name of the connection')
     .action(async (name: string) => {
       const session = open()
-      const store = await readStore(session.host.env)
-      if (!store.delete(name)) {
+      const { document } = await readStore(session.host.env)
+      if (!Object.hasOwn(document, name)) {
         throw new CommandFailure(`No connection found with name "${name}" in local database`)
       }
-      await writeStore(session.host.env, store)
+      const { [name]: _removed, ...rest } = document
+      await writeStore(session.host.env, rest)
       session.print(`Removed connection "${name}" from client database`)
     })
 }
 
 /** Saved connections by name, with this machine's own one first. */
 async function allConnections(session: Session): Promise<[string, StoredConnection][]> {
-  const saved = [...(await readStore(session.host.env))].toSorted(([a], [b]) => a.localeCompare(b))
+  const store = await readStore(session.host.env)
+  for (const name of store.damaged) session.note(damagedMessage(name))
+  const saved = [...store.connections].toSorted(([a], [b]) => a.localeCompare(b))
   const local = await readLocalIfReadable(session)
   return local ? [[LOCAL_NAME, local], ...saved] : saved
 }

@@ -36,7 +36,7 @@ export function addRestartOptions(command: Command): Command {
 export function addWaitOptions(command: Command, what: string): Command {
   return command
     .option('-w, --wait', `Wait for the ${what} to complete, with progress.`, false)
-    .option('--timeout <seconds>', 'Stop waiting after this time; the request goes on.', parseSeconds, 600)
+    .option('--timeout <seconds>', 'Stop waiting after this time; what was asked for goes on.', parseSeconds, 600)
 }
 
 /** A positive number of seconds. */
@@ -56,11 +56,19 @@ export function integerParser(min: number, max: number): (text: string) => numbe
 }
 
 /** Collects an option that may be given several times. */
-export function collect(value: string, before: readonly string[]): string[] {
-  return [...before, value]
+export function collect(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value]
+}
+
+/** `-a/--autostart` and `-A/--no-autostart`; `initial` is what holds when neither is given. */
+export function addAutostartOptions(command: Command, initial?: boolean): Command {
+  const on = new Option('-a, --autostart', 'Start the VM when its home node next becomes ready; used once.')
+  return command
+    .addOption(initial === undefined ? on : on.default(initial, 'no'))
+    .option('-A, --no-autostart', 'Do not.')
 }
 
 /** Adds a group of commands. */
 export function addGroup(parent: Command, name: string, summary: string, description = summary): Command {
-  return parent.command(name).summary(summary).description(description)
+  return parent.command(name).summary(summary).description(description).helpCommand(false)
 }

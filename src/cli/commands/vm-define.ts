@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import { readDefinition } from '../definition.ts'
 import { usageFailure } from '../failure.ts'
 import { readTextFile } from '../text-file.ts'
-import { collect, integerParser, type OpenSession, yesOption } from './options.ts'
+import { addAutostartOptions, collect, integerParser, type OpenSession, yesOption } from './options.ts'
 
 const SELECTORS = ['mem', 'memprov', 'load', 'vcpus', 'vms', 'none']
 const METHODS = ['none', 'live', 'shutdown']
@@ -24,8 +24,8 @@ type MetaOptions = {
 
 type DefineOptions = MetaOptions & {
   readonly target?: string
-  readonly tag: readonly string[]
-  readonly protectedTag: readonly string[]
+  readonly tag?: readonly string[]
+  readonly protectedTag?: readonly string[]
 }
 
 /** `vm define`, `vm meta`, `vm undefine`, `vm remove`. */
@@ -37,19 +37,19 @@ export function addVmDefinitionCommands(vm: Command, open: OpenSession): void {
 }
 
 function addDefine(vm: Command, open: OpenSession): void {
-  vm.command('define')
+  const command = vm
+    .command('define')
     .summary('Define a new VM from libvirt XML.')
     .description('Define a new VM from the libvirt XML in FILE (- for standard input). It is not started.')
     .argument('<file>', 'libvirt XML')
     .option('-t, --target <node>', 'Home node of the VM; chosen by the selector if not given.')
     .option('-l, --limit <nodes>', 'Nodes the VM may run on, separated by commas.')
     .addOption(new Option('-s, --node-selector <selector>', 'How a node is chosen.').choices(SELECTORS).default('none'))
-    .option('-a, --autostart', 'Start the VM when its home node next becomes ready; used once.', false)
-    .option('-A, --no-autostart', 'Do not.')
+  addAutostartOptions(command, false)
     .addOption(new Option('-m, --method <method>', 'Preferred migration method.').choices(METHODS).default('none'))
     .option('-d, --max-downtime <ms>', 'Longest pause of a live migration.', parseDowntime, 300)
-    .option('-g, --tag <tag>', 'Tag of the VM; may be repeated.', collect, [])
-    .option('-G, --protected-tag <tag>', 'Protected tag of the VM; may be repeated.', collect, [])
+    .option('-g, --tag <tag>', 'Tag of the VM; may be repeated.', collect)
+    .option('-G, --protected-tag <tag>', 'Protected tag of the VM; may be repeated.', collect)
     .addHelpText('after', SELECTOR_HELP)
     .action(async (file: string, options: DefineOptions) => {
       const session = open()
@@ -72,14 +72,14 @@ function addDefine(vm: Command, open: OpenSession): void {
 }
 
 function addMeta(vm: Command, open: OpenSession): void {
-  vm.command('meta')
+  const command = vm
+    .command('meta')
     .summary('Change where and how a VM may run.')
     .description('Change the PVC metadata of VM. Only what is given is changed; give at least one option.')
     .argument('<vm>', 'name or UUID of the VM')
     .option('-l, --limit <nodes>', 'Nodes the VM may run on, separated by commas; empty for any node.')
     .addOption(new Option('-s, --node-selector <selector>', 'How a node is chosen.').choices(SELECTORS))
-    .option('-a, --autostart', 'Start the VM when its home node next becomes ready; used once.')
-    .option('-A, --no-autostart', 'Do not.')
+  addAutostartOptions(command)
     .addOption(new Option('-m, --method <method>', 'Preferred migration method.').choices(METHODS))
     .option('-d, --max-downtime <ms>', 'Longest pause of a live migration.', parseDowntime)
     .option('-p, --profile <profile>', 'Provisioner profile of the VM.')

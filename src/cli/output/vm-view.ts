@@ -161,7 +161,7 @@ export function formatVmInfo(vm: Vm, isLong: boolean, known: KnownNetworks, pale
       ['vCPUs', String(vm.vcpu)],
       ['Topology (S/C/T)', vm.vcpu_topology],
       undefined,
-      ['Tags', joined(vm.tags.map((tag) => (tag.protected ? `${tag.name} (protected)` : tag.name)))],
+      ['Tags', vm.tags.map((tag) => (tag.protected ? `${tag.name} (protected)` : tag.name)).join(', ') || 'N/A'],
       ['Snapshots', snapshots.length === 0 ? 'N/A' : snapshots.map((snapshot) => snapshot.name)],
       ...(isLong ? longFields(vm) : shortDevices(vm, known)),
     ],

@@ -1,0 +1,128 @@
+/**
+ * The requests of each command, as recorded from the unmodified older client (version 1.0.3) through a proxy. A server
+ * that serves that client serves this one, and the other way round. Where this client means to differ, it says so.
+ */
+import { describe, expect, it } from 'vitest'
+import { networks, node, oldVm, pools, status, volume } from './cluster.ts'
+import { runCli } from './pvc-run.ts'
+
+const message = { json: { message: 'Done.' } }
+const xml = (text: string) => `\n  [application/x-www-form-urlencoded]\n  | xml=${text}`
+const definition = '<domain><memory unit="MiB">2048</memory><vcpu>2</vcpu></domain>'
+
+const routes = {
+  'GET /status': { json: status },
+  'GET /status/primary_node': { json: { primary_node: 'hv1' } },
+  'POST /status': message,
+  'GET /node': { json: [node()] },
+  'GET /node/hv1': { json: [node()] },
+  'GET /network': { json: networks },
+  'GET /vm': { json: [oldVm()] },
+  'POST /vm': message,
+  'GET /vm/newvm': { json: [oldVm({ name: 'newvm', xml: definition })] },
+  'PUT /vm/newvm': message,
+  'DELETE /vm/newvm': message,
+  'POST /vm/newvm/meta': message,
+  'POST /vm/newvm/state': message,
+  'GET /vm/newvm/tags': { json: { name: 'newvm', tags: [] } },
+  'GET /storage/ceph/pool': { json: pools },
+  'POST /storage/ceph/pool': message,
+  'GET /storage/ceph/volume': { json: [volume('a', '1G')] },
+  'POST /storage/ceph/volume': message,
+  'PUT /storage/ceph/volume/vms/tvol': message,
+  'DELETE /storage/ceph/volume/vms/tvol3': message,
+}
+
+const records: readonly (readonly [command: string, ...requests: string[]])[] = [
+  ['connection detail', 'GET /status'],
+  ['node list', 'GET /node'],
+  ['node list hv1', 'GET /node?limit=hv1'],
+  [
+    'node list -ds run -cs primary -vs ready',
+    'GET /node?daemon_state=run&coordinator_state=primary&domain_state=ready',
+  ],
+  ['node list -f raw', 'GET /node'],
+  ['node list -f json', 'GET /node'],
+  ['node info hv1', 'GET /node/hv1'],
+  ['node info hv1 -f long', 'GET /node/hv1'],
+  ['node info hv1 -f json-pretty', 'GET /node/hv1'],
+  ['node is-primary hv1', 'GET /status/primary_node'],
+  ['vm list', 'GET /vm?negate=False', 'GET /network'],
+  ['vm list vm000', 'GET /vm?limit=vm000&negate=False', 'GET /network'],
+  ['vm list -t hv1 -s start -g prod', 'GET /vm?node=hv1&state=start&tag=prod&negate=False', 'GET /network'],
+  ['vm list -n -g prod', 'GET /vm?tag=prod&negate=True', 'GET /network'],
+  ['vm list -f raw', 'GET /vm?negate=False'],
+  ['vm list -f json', 'GET /vm?negate=False'],
+  ['vm info newvm', 'GET /vm/newvm', 'GET /network'],
+  ['vm info newvm -f long', 'GET /vm/newvm', 'GET /network'],
+  ['vm info newvm -f json-pretty', 'GET /vm/newvm'],
+  ['vm dump newvm', 'GET /vm/newvm'],
+  [
+    'vm define DIR/newvm.xml',
+    `POST /vm?selector=none&autostart=False&migration_method=none&migration_max_downtime=300${xml(definition)}`,
+  ],
+  [
+    'vm define -t hv1 -l hv1,hv2 -s mem -a -m live -d 250 -g tag1 -G ptag DIR/newvm.xml',
+    `POST /vm?node=hv1&limit=hv1%2Chv2&selector=mem&autostart=True&migration_method=live&migration_max_downtime=250&user_tags=tag1&protected_tags=ptag${xml(definition)}`,
+  ],
+  ['vm tag get newvm', 'GET /vm/newvm/tags'],
+  [
+    'vm meta newvm -l hv1,hv2 -s memprov -a -m shutdown -d 200 -p default',
+    'POST /vm/newvm/meta?limit=hv1%2Chv2&selector=memprov&autostart=True&migration_method=shutdown&migration_max_downtime=200&profile=default',
+  ],
+  ['vm vcpu get newvm', 'GET /vm/newvm'],
+  ['vm vcpu set newvm 4 -R', 'GET /vm/newvm', `PUT /vm/newvm?restart=False${xml(definition.replace('>2<', '>4<'))}`],
+  ['vm memory get newvm', 'GET /vm/newvm'],
+  [
+    'vm memory set newvm 4096 -r -y',
+    'GET /vm/newvm',
+    `PUT /vm/newvm?restart=True${xml(definition.replace('2048', '4096'))}`,
+  ],
+  ['vm network get newvm', 'GET /vm/newvm'],
+  ['vm volume get newvm', 'GET /vm/newvm'],
+  ['vm modify newvm DIR/other.xml -y', 'GET /vm/newvm', `PUT /vm/newvm?restart=False${xml('<domain/>')}`],
+  ['vm modify newvm DIR/other.xml -r -y', 'GET /vm/newvm', `PUT /vm/newvm?restart=True${xml('<domain/>')}`],
+  ['vm start newvm', 'POST /vm/newvm/state?state=start&force=False&wait=False'],
+  ['vm start newvm --force', 'POST /vm/newvm/state?state=start&force=True&wait=False'],
+  ['vm restart newvm -y', 'POST /vm/newvm/state?state=restart&force=False&wait=False'],
+  ['vm shutdown newvm -y', 'POST /vm/newvm/state?state=shutdown&force=False&wait=False'],
+  ['vm stop newvm -y', 'POST /vm/newvm/state?state=stop&force=False&wait=False'],
+  ['vm stop newvm --force -y', 'POST /vm/newvm/state?state=stop&force=True&wait=False'],
+  ['vm disable newvm -y', 'POST /vm/newvm/state?state=disable&force=False&wait=False'],
+  ['vm disable newvm --force -y', 'POST /vm/newvm/state?state=disable&force=True&wait=False'],
+  // Differs: the older client sends wait=True and the server holds the request; this one asks until it is done.
+  [
+    'vm restart newvm -w -y',
+    'GET /vm/newvm',
+    'POST /vm/newvm/state?state=restart&force=False&wait=False',
+    'GET /vm/newvm',
+  ],
+  ['vm undefine newvm -y', 'DELETE /vm/newvm?delete_disks=False'],
+  ['vm remove newvm -y', 'DELETE /vm/newvm?delete_disks=True'],
+  ['storage pool list', 'GET /storage/ceph/pool'],
+  ['storage pool list vms -f json', 'GET /storage/ceph/pool?limit=vms'],
+  [
+    'storage pool add tpool 64 -t ssd --replcfg copies=3,mincopies=2',
+    'POST /storage/ceph/pool?pool=tpool&pgs=64&replcfg=copies%3D3%2Cmincopies%3D2&tier=ssd',
+  ],
+  ['storage volume list', 'GET /storage/ceph/volume'],
+  ['storage volume list vm0001 -p vms', 'GET /storage/ceph/volume?limit=vm0001&pool=vms'],
+  ['storage volume add vms tvol 10G', 'POST /storage/ceph/volume?volume=tvol&pool=vms&size=10G&force=False'],
+  ['storage volume add vms tvolf 10G -f', 'POST /storage/ceph/volume?volume=tvolf&pool=vms&size=10G&force=True'],
+  ['storage volume resize vms tvol 20G -y', 'PUT /storage/ceph/volume/vms/tvol?new_size=20G&force=False'],
+  ['storage volume remove vms tvol3 -y', 'DELETE /storage/ceph/volume/vms/tvol3'],
+  ['cluster status', 'GET /status'],
+  ['cluster status -f short', 'GET /status'],
+  ['cluster status -f json-pretty', 'GET /status'],
+  ['cluster maintenance on', 'POST /status?state=true'],
+  ['cluster maintenance off', 'POST /status?state=false'],
+]
+
+describe('requests', () => {
+  it.each(records)('pvc %s', async (command, ...requests) => {
+    const files = { 'newvm.xml': definition, 'other.xml': '<domain/>' }
+    const run = await runCli({ argv: command.split(' '), routes, files })
+    expect(run.requests).toEqual(requests)
+    expect([run.exitCode, run.stdout === '']).toEqual([0, command.startsWith('node is-primary')])
+  })
+})
