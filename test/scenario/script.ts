@@ -69,7 +69,7 @@ const verbs: Readonly<Record<string, Verb>> = {
       ...status,
       seq: Number(seq),
       run: null,
-      phase: 'off',
+      phase: 'off' as const,
     })),
   // stranger VOLUME ADDRESS: another machine's client holds the volume's lock
   stranger: (world, [volume = '', address = '']) => {
