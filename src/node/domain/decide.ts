@@ -1,22 +1,7 @@
 import { isVmSpec, type VmSpec, type VmStatus } from '../../model/domain.ts'
+import type { StatusPatch, VmAction } from './action.ts'
 import { nextStartAtMs, recentStarts, START_LIMIT, type VmMemory, wishKey } from './memory.ts'
-import type { LocalDomain, Mark, VmObservation } from './observation.ts'
-import type { StatusPatch } from './patch.ts'
-
-/** One thing to do for a VM. After each, the world is looked at again. */
-export type VmAction =
-  /** Compare-and-set of the status: take, release or plain news. */
-  | { readonly kind: 'write'; readonly why: string; readonly patch: StatusPatch }
-  | { readonly kind: 'start'; readonly mark: Mark; readonly spec: VmSpec; readonly isExitUnclean: boolean }
-  | { readonly kind: 'shutdown' }
-  | { readonly kind: 'destroy'; readonly why: string }
-  /** Destroy only after a sync and a second look at the record. */
-  | { readonly kind: 'destroy-foreign'; readonly why: string }
-  | { readonly kind: 'undefine' }
-  | { readonly kind: 'revoke-permit' }
-  /** Blocklist what a dead QEMU of ours left on the volumes, so that the next node finds them free. */
-  | { readonly kind: 'clean-volumes'; readonly spec: VmSpec }
-  | { readonly kind: 'kill-orphan'; readonly pid: number }
+import type { LocalDomain, VmObservation } from './observation.ts'
 
 /** A problem of this VM that the node publishes while it lasts. */
 export type VmProblem = { readonly id: string; readonly message: string }

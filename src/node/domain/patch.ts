@@ -1,10 +1,7 @@
 import { unreachable } from '../../base/assert.ts'
-import type { RunRecord, VmPhase, VmStatus } from '../../model/domain.ts'
-import type { VmAction } from './decide.ts'
+import type { VmPhase, VmStatus } from '../../model/domain.ts'
+import type { ActionOutcome, StatusPatch, VmAction } from './action.ts'
 import type { VmMemory } from './memory.ts'
-
-/** Change of a VM's status document; `run` given: the record changes hands and seq is raised. */
-export type StatusPatch = Partial<Omit<VmStatus, 'seq' | 'run'>> & { readonly run?: RunRecord | null }
 
 /** The status after a patch. seq is raised exactly when the record changes hands. */
 export function applyPatch(status: VmStatus, patch: StatusPatch, wallMs: number): VmStatus {
@@ -27,9 +24,3 @@ export function rememberOutcome(memory: VmMemory, action: VmAction, outcome: Act
       return unreachable(outcome)
   }
 }
-
-/** How an action ended. retryable: the loop tries again; final: only a new wish can help. */
-export type ActionOutcome =
-  | { readonly kind: 'done' }
-  | { readonly kind: 'retryable'; readonly reason: string }
-  | { readonly kind: 'final'; readonly reason: string }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decideVm, type VmAction } from '../../../../src/node/domain/decide.ts'
+import type { VmAction } from '../../../../src/node/domain/action.ts'
+import { decideVm } from '../../../../src/node/domain/decide.ts'
 import type { VmObservation } from '../../../../src/node/domain/observation.ts'
 import { applyPatch } from '../../../../src/node/domain/patch.ts'
 import { LIFE, MINE, memory, OLD_LIFE, OTHER, observation, RUNNING, SELF, spec, status, UUID } from './fixtures.ts'

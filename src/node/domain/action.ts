@@ -1,0 +1,26 @@
+import type { RunRecord, VmSpec, VmStatus } from '../../model/domain.ts'
+import type { Mark } from './observation.ts'
+
+/** Change of a VM's status document; `run` given: the record changes hands and seq is raised. */
+export type StatusPatch = Partial<Omit<VmStatus, 'seq' | 'run'>> & { readonly run?: RunRecord | null }
+
+/** One thing to do for a VM. After each, the world is looked at again. */
+export type VmAction =
+  /** Compare-and-set of the status: take, release or plain news. */
+  | { readonly kind: 'write'; readonly why: string; readonly patch: StatusPatch }
+  | { readonly kind: 'start'; readonly mark: Mark; readonly spec: VmSpec; readonly isExitUnclean: boolean }
+  | { readonly kind: 'shutdown' }
+  | { readonly kind: 'destroy'; readonly why: string }
+  /** Destroy only after a sync and a second look at the record. */
+  | { readonly kind: 'destroy-foreign'; readonly why: string }
+  | { readonly kind: 'undefine' }
+  | { readonly kind: 'revoke-permit' }
+  /** Blocklist what a dead QEMU of ours left on the volumes, so that the next node finds them free. */
+  | { readonly kind: 'clean-volumes'; readonly spec: VmSpec }
+  | { readonly kind: 'kill-orphan'; readonly pid: number }
+
+/** How an action ended. retryable: the loop tries again; final: only a new wish can help. */
+export type ActionOutcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'retryable'; readonly reason: string }
+  | { readonly kind: 'final'; readonly reason: string }
