@@ -67,7 +67,7 @@ type Optional = string | undefined
 type ConnectionVerbs = {
   open(uri: string): Promise<C>
   close: OnConnection<[], void>
-  subscribe: OnConnection<[event: number, listener: (payload: never) => void], ListenerNumber>
+  subscribe: OnConnection<[event: number, listener: (payload: object) => void], ListenerNumber>
   unsubscribe: OnConnection<[listener: ListenerNumber], void>
   setKeepAlive: OnConnection<[intervalS: number, count: number], number>
   isAlive: OnConnection<[], number>

@@ -15,6 +15,7 @@ import {
 } from './addon.ts'
 import { LibvirtDomain } from './domain.ts'
 import { CLOSED_EVENT_ID, EVENT_KINDS, type LibvirtEventKind, type LibvirtEvents, translateEvent } from './event.ts'
+import { EventChannel } from './event-channel.ts'
 import { isLibvirtError, VIR_ERR } from './libvirt-error.ts'
 import { CLOSE_REASONS, CPU_COMPARISONS, stateWords, type Word, wordOf } from './word.ts'
 
@@ -44,8 +45,7 @@ export async function openConnection(uri: string): Promise<LibvirtConnection> {
 export class LibvirtConnection {
   readonly #handle: ConnectionHandle
   readonly #listeners = new Set<ListenerNumber>()
-  readonly #closeListeners = new Set<(reason: CloseReason) => void>()
-  #closeWatch: Promise<ListenerNumber> | undefined
+  readonly #channels = new Map<number, EventChannel<object>>()
   #closing: Promise<void> | undefined
 
   constructor(handle: ConnectionHandle) {
@@ -61,7 +61,7 @@ export class LibvirtConnection {
   close(): Promise<void> {
     for (const listener of this.#listeners) addon().forget(listener)
     this.#listeners.clear()
-    this.#closeListeners.clear()
+    for (const channel of this.#channels.values()) channel.clear()
     this.#closing ??= addon().close(this.#handle)
     return this.#closing
   }
@@ -76,25 +76,15 @@ export class LibvirtConnection {
   }
 
   /** Told once when the connection breaks by itself; not told of {@link close}. */
-  async onClose(listener: (reason: CloseReason) => void): Promise<Unsubscribe> {
-    this.#closeListeners.add(listener)
-    // libvirt takes one close callback a connection.
-    this.#closeWatch ??= this.#listen(CLOSED_EVENT_ID, ({ reason }: { reason: number }) => {
-      for (const each of [...this.#closeListeners]) each(wordOf(CLOSE_REASONS, reason))
-    })
-    await this.#closeWatch
-    return async () => {
-      this.#closeListeners.delete(listener)
-    }
+  onClose(listener: (reason: CloseReason) => void): Promise<Unsubscribe> {
+    return this.#channel(CLOSED_EVENT_ID).add((raw) =>
+      listener(wordOf(CLOSE_REASONS, (raw as { readonly reason: number }).reason)),
+    )
   }
 
   /** Told of every event of this kind, of all domains, from the resolution on. */
-  async subscribe<K extends LibvirtEventKind>(
-    kind: K,
-    listener: (event: LibvirtEvents[K]) => void,
-  ): Promise<Unsubscribe> {
-    const number = await this.#listen(EVENT_KINDS[kind].id, (raw: object) => listener(translateEvent(kind, raw)))
-    return () => this.#unlisten(number)
+  subscribe<K extends LibvirtEventKind>(kind: K, listener: (event: LibvirtEvents[K]) => void): Promise<Unsubscribe> {
+    return this.#channel(EVENT_KINDS[kind].id).add((raw) => listener(translateEvent(kind, raw)))
   }
 
   /** Library versions on both sides and the hypervisor's, e.g. `9.0.0`. */
@@ -198,14 +188,21 @@ export class LibvirtConnection {
     await addon().secretUndefine(this.#handle, uuid)
   }
 
-  async #listen<T>(event: number, listener: (payload: T) => void): Promise<ListenerNumber> {
-    // The closure holds this connection, so that it is not collected while somebody listens.
-    const number = await addon().subscribe(this.#handle, event, (payload: T) => {
-      if (this.isOpen) listener(payload)
-    })
+  #channel(event: number): EventChannel<object> {
+    let channel = this.#channels.get(event)
+    if (!channel) {
+      // The closure holds this connection, so that it is not collected while somebody listens.
+      channel = new EventChannel((deliver) => this.#listen(event, deliver))
+      this.#channels.set(event, channel)
+    }
+    return channel
+  }
+
+  async #listen(event: number, deliver: (payload: object) => void): Promise<Unsubscribe> {
+    const number = await addon().subscribe(this.#handle, event, deliver)
     if (this.isOpen) this.#listeners.add(number)
     else addon().forget(number)
-    return number
+    return () => this.#unlisten(number)
   }
 
   async #unlisten(number: ListenerNumber): Promise<void> {
