@@ -44,7 +44,7 @@ async function bootHosts(instance: Instance): Promise<Host[]> {
  */
 async function zooKeeperServes(instance: Instance): Promise<void> {
   const members = zooKeeperMembers(instance.hosts)
-  const wanted = members.length > 1 ? 'leader|follower' : 'standalone'
+  const wanted = members.length > 1 ? 'leader|follower' : 'leader|standalone'
   const ask = 'exec 3<>"/dev/tcp/$1/$2" && printf srvr >&3 && grep -qE "^Mode: ($3)" <&3'
   await Promise.all(
     members.map((m) =>
