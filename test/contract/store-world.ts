@@ -54,8 +54,10 @@ export type RealClient = Client & { readonly proxy: StoreProxy }
 
 export type RealWorld = Omit<StoreWorld, 'connect'> & {
   readonly root: string
-  /** `servers`: which of them the client may use; default all. */
+  /** `only`: indexes of the servers that the client may use; default all. */
   connect(options?: Partial<ZooKeeperStoreOptions> & { readonly only?: readonly number[] }): Promise<RealClient>
+  /** A client without proxies, for measuring. */
+  connectDirectly(): Store
 }
 
 let nextRoot = 1
@@ -85,6 +87,12 @@ export function realWorld(ensemble: Ensemble, timeoutMs = 4000): RealWorld {
         () => proxy.close(),
       )
       return { store, proxy, cut: () => proxy.cut(), heal: () => proxy.heal() }
+    },
+    connectDirectly() {
+      const servers = ensemble.connectString.split(',')
+      const store = createZooKeeperStore({ servers, root, sessionTimeoutMs: timeoutMs, clock, log: testLog })
+      closers.push(() => store.close())
+      return store
     },
     async close() {
       for (const close of closers) await close()

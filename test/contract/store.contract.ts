@@ -1,35 +1,10 @@
 /** The contract of the store port: what its users rely on, run against the fake and against a real ensemble. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import type { ErrorCode } from '../../src/model/errors.ts'
 import type { ChangeKind, StoreSession } from '../../src/ports/store.ts'
 import { json } from '../../src/schema/codec.ts'
-import type { Key } from '../../src/schema/key.ts'
-import { pollUntil } from '../lab/poll.ts'
+import { codeOf, DEADLINE_MS, level, note } from './store-note.ts'
 import { type Client, clock, type StoreWorld } from './store-world.ts'
-
-export const Note = z.object({ n: z.number(), text: z.string().optional() })
-export type Note = z.infer<typeof Note>
-
-/** A document somewhere in the tree. */
-export function note(path: string): Key<Note> {
-  return { path, codec: json(Note) }
-}
-
-const DEADLINE_MS = 10_000
-
-/** Resolves when `look` is true, polled on the level. */
-export function level(what: string, look: () => boolean | Promise<boolean>, timeoutMs = DEADLINE_MS): Promise<true> {
-  return pollUntil({ what, timeoutMs, intervalMs: 10 }, async () => (await look()) || undefined)
-}
-
-/** The error code a promise is rejected with; undefined when it is not. */
-export function codeOf(work: Promise<unknown>): Promise<ErrorCode | undefined> {
-  return work.then(
-    () => undefined,
-    (error: { code: ErrorCode }) => error.code,
-  )
-}
 
 /** Runs the contract. `open` gives an empty tree. */
 export function describeStore(name: string, open: () => Promise<StoreWorld> | StoreWorld): void {

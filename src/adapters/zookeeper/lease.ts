@@ -44,6 +44,11 @@ export class Lease {
     return this.#lastAckMs
   }
 
+  /** Number of sending times kept. */
+  get remembered(): number {
+    return this.#sent.length
+  }
+
   /** An operation sent at `sentAtMs` was answered. */
   acknowledge(sentAtMs: number, throughLeader: boolean): void {
     this.#lastAckMs = Math.max(this.#lastAckMs, sentAtMs)
