@@ -3,8 +3,8 @@ import { hasCode } from '../model/errors.ts'
 import { tree } from '../schema/tree.ts'
 import { connectedSession, type OperationsDeps } from './deps.ts'
 
-/** Entries kept; older ones are removed. */
-export const AUDIT_KEPT = 5000
+/** Entries kept unless said otherwise; older ones are removed. */
+const DEFAULT_KEPT = 5000
 /** Removed at a time, so that one request never pays for much. */
 const PRUNE_BATCH = 50
 /** A look at the number of entries every so many writes. */
@@ -15,11 +15,13 @@ const READ_BATCH = 50
 /** The log of changes in the store: sequential documents, the oldest removed in small batches. */
 export class AuditLog {
   readonly #deps: OperationsDeps
+  readonly #kept: number
   #written = 0
   #pruning: Promise<void> | undefined
 
-  constructor(deps: OperationsDeps) {
+  constructor(deps: OperationsDeps, options: { readonly kept?: number } = {}) {
     this.#deps = deps
+    this.#kept = options.kept ?? DEFAULT_KEPT
   }
 
   /** Writes an entry. @throws PVC_STORE_UNAVAILABLE, PVC_STORE_TIMEOUT */
@@ -54,7 +56,7 @@ export class AuditLog {
   async #prune(): Promise<void> {
     const session = connectedSession(this.#deps)
     const names = [...((await session.children(tree.audit.path)) ?? [])].sort()
-    for (const name of names.slice(0, Math.max(0, Math.min(names.length - AUDIT_KEPT, PRUNE_BATCH)))) {
+    for (const name of names.slice(0, Math.max(0, Math.min(names.length - this.#kept, PRUNE_BATCH)))) {
       try {
         await session.remove(tree.audit.child(name).path)
       } catch (error) {

@@ -93,9 +93,9 @@ export function checkSize(facts: DomainFacts, node: string, resources: Resources
 }
 
 /** Adds a tag. Adding it again keeps its kind, and never takes its protection away. */
-export function addTag(spec: VmSpec, name: string, isProtected: boolean): VmSpec {
+export function addTag(spec: VmSpec, name: string, isProtected: boolean, argument = 'tag'): VmSpec {
   const parsed = TagSchema.safeParse({ name, type: 'user', protected: isProtected })
-  if (!parsed.success) throw argumentError('tag', 'must have 1 to 64 characters')
+  if (!parsed.success) throw argumentError(argument, 'must have 1 to 64 characters')
   const present = spec.tags.find((tag) => tag.name === name)
   const tag: Tag = present === undefined ? parsed.data : { ...present, protected: present.protected || isProtected }
   const others = spec.tags.filter((other) => other.name !== name)

@@ -78,8 +78,11 @@ function newSpec(
     meta,
     tags: [],
   }
-  const tagged = request.userTags.reduce((spec, tag) => addTag(spec, tag, false), bare)
-  const tags: Tag[] = request.protectedTags.reduce((spec, tag) => addTag(spec, tag, true), tagged).tags
+  const tagged = request.userTags.reduce((spec, tag) => addTag(spec, tag, false, 'user_tags'), bare)
+  const tags: Tag[] = request.protectedTags.reduce(
+    (spec, tag) => addTag(spec, tag, true, 'protected_tags'),
+    tagged,
+  ).tags
   return { ...bare, tags }
 }
 
