@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Host, TextOutput } from '../src/cli/host.ts'
 import { createProgram } from '../src/cli/program.ts'
 
+const help: string[] = []
 const silent: TextOutput = { write: () => undefined, isTty: false, columns: 100 }
 
 function unavailable(): never {
@@ -11,7 +12,7 @@ function unavailable(): never {
 /** A host that can show help and nothing else: a page must not depend on the machine it is printed on. */
 const host: Host = {
   env: {},
-  stdout: silent,
+  stdout: { ...silent, write: (text) => void help.push(text) },
   stderr: silent,
   canAsk: false,
   clock: { nowMs: unavailable, wallMs: unavailable, setTimer: unavailable },
@@ -23,8 +24,15 @@ const host: Host = {
   parseYaml: unavailable,
 }
 
+/** All that `--help` prints, also what a command adds below its options. */
+function helpOf(command: Command): string {
+  help.length = 0
+  command.outputHelp()
+  return help.join('').trimEnd()
+}
+
 function sections(command: Command, path: string): string[] {
-  const own = ['', `## ${path}`, '', '```text', command.helpInformation().trimEnd(), '```']
+  const own = ['', `## ${path}`, '', '```text', helpOf(command), '```']
   return [...own, ...command.commands.flatMap((sub) => sections(sub, `${path} ${sub.name()}`))]
 }
 
