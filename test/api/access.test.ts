@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ROUTES, type RouteId, routeAddress } from '../../src/contract/paths.ts'
 import type { AuditEntry } from '../../src/model/cluster.ts'
 import { AuditLog } from '../../src/operations/audit.ts'
 import { tree } from '../../src/schema/tree.ts'
