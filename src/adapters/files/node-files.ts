@@ -1,11 +1,13 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { formatPermit, parsePermit } from '../../model/domain-mark.ts'
 import { BootId, LifeId, VmUuid } from '../../model/ids.ts'
 import type { NodeFiles } from '../../ports/files.ts'
 import type { DomainMark } from '../../ports/hypervisor.ts'
-import { isErrno, unlessGone, writeFileAtomic } from './atomic-file.ts'
+import { pidfdKill, processStartTicks } from '../libvirt/system.ts'
+import { unlessGone, writeFileAtomic } from './atomic-file.ts'
 import { createProc } from './proc.ts'
 import { findVolumeUsers } from './volume-users.ts'
 
@@ -17,7 +19,7 @@ export type NodeFilesOptions = {
   readonly procDir?: string
   readonly libvirtRunDir?: string
   readonly rbdDevicesDir?: string
-  /** System calls that hold on to one process. Default: by pid only, which leaves a gap for a pid that is used anew. */
+  /** System calls that hold on to one process; default: the native ones. */
   readonly processHandle?: ProcessHandle
 }
 
@@ -39,7 +41,7 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
     libvirtRunDir: options.libvirtRunDir ?? '/run/libvirt/qemu',
     rbdDevicesDir: options.rbdDevicesDir ?? '/sys/bus/rbd/devices',
   }
-  const handle = options.processHandle ?? plainHandle
+  const handle = options.processHandle ?? nativeHandle
   const lifePath = join(options.runDir, 'life')
   const permitDir = join(options.runDir, 'permit')
   const seqsPath = join(options.stateDir, 'seqs.json')
@@ -89,15 +91,9 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
   }
 }
 
-const plainHandle: ProcessHandle = {
-  startTicks: () => 0,
-  kill(pid) {
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch (error) {
-      if (!isErrno(error, 'ESRCH')) throw error
-    }
-  },
+const nativeHandle: ProcessHandle = {
+  startTicks: processStartTicks,
+  kill: (pid, startTicks) => void pidfdKill(pid, constants.signals.SIGKILL, startTicks),
 }
 
 function seqsOf(document: unknown): ReadonlyMap<VmUuid, number> {

@@ -129,7 +129,8 @@ describe('processes', () => {
 
 describe('killing a QEMU', () => {
   it('spares a process that is another one meanwhile, and kills the right one', async () => {
-    const real = createNodeFiles({ runDir: join(root, 'run'), stateDir: join(root, 'state') })
+    const processHandle = { startTicks: () => 1, kill: (pid: number) => void process.kill(pid, 'SIGKILL') }
+    const real = createNodeFiles({ runDir: join(root, 'run'), stateDir: join(root, 'state'), processHandle })
     const program = join(root, 'qemu-system-test')
     await symlink('/bin/sleep', program)
     // sleep takes the sum of its arguments; only their look matters here.

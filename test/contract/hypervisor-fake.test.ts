@@ -1,0 +1,4 @@
+import { describeHypervisor } from './hypervisor.contract.ts'
+import { fakeHypervisorWorld } from './hypervisor-world.ts'
+
+describeHypervisor('the fake', fakeHypervisorWorld)

@@ -1,0 +1,4 @@
+import { describeHypervisor } from './hypervisor.contract.ts'
+import { libvirtWorld } from './hypervisor-world.ts'
+
+describeHypervisor('libvirt with QEMU', libvirtWorld)
