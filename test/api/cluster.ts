@@ -258,8 +258,9 @@ function encode(args: Args): string {
 }
 
 /** Defines a VM with the node `hv1`, and fails the test when that fails. */
-export async function define(cluster: TestCluster, name: string, args: Args = {}): Promise<VmSpec> {
-  const reply = await cluster.call('POST', '/vm', { node: 'hv1', ...args }, { form: { xml: vmXml(name) } })
+export async function define(cluster: TestCluster, name: string, args: Args = {}, uuid?: string): Promise<VmSpec> {
+  const xml = vmXml(name, uuid === undefined ? {} : { uuid })
+  const reply = await cluster.call('POST', '/vm', { node: 'hv1', ...args }, { form: { xml } })
   if (reply.status !== 200) throw new Error(`define ${name}: ${JSON.stringify(reply)}`)
   return cluster.spec(name)
 }
