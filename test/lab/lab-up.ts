@@ -1,8 +1,9 @@
 /** Building a lab: files first, then everything that can run side by side. */
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { putCephServices, startCeph } from './ceph.ts'
 import { planCeph, writeCephFiles } from './ceph-files.ts'
+import { collect, failureDir } from './collect.ts'
 import { requireBuild, startDaemons } from './daemons.ts'
 import { buildGuest } from './guest.ts'
 import { createHost, type Host } from './host.ts'
@@ -75,6 +76,18 @@ function writeFiles(options: UpOptions): ReturnType<typeof planCeph> {
   return plan
 }
 
+/** Saves the logs of a lab that did not come up; failing to do so must not hide why. */
+function keepLogs(name: string, say: UpOptions['say']): void {
+  if (!isAlive(name)) return // interrupted by its owner
+  const target = failureDir(name)
+  try {
+    collect(instanceDir(name), target)
+    say(`the logs are in ${target}`)
+  } catch (error) {
+    say(`the logs could not be saved: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
 /**
  * Builds and starts a lab. On any error everything is taken down again.
  * @throws Error when an instance of this name lives, or a step misses its deadline
@@ -119,7 +132,8 @@ export async function bringUp(options: UpOptions): Promise<Instance> {
     if (daemons) await step('pvcnoded and pvcapid: every node runs', startDaemons(instance, hosts))
     return instance
   } catch (error) {
-    if (process.env['LAB_KEEP'] === '1' && existsSync(join(instanceDir(name), 'lab.json'))) throw error
+    if (process.env['LAB_KEEP'] === '1' && isAlive(name)) throw error
+    keepLogs(name, options.say)
     await endInstance(name)
     throw error
   }

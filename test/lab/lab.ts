@@ -1,6 +1,7 @@
 /** The lab as stories use it: `startLab`, `attachLab`, and one handle for everything that can be done to it. */
-import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { collect } from './collect.ts'
 import type { RunOptions, RunResult } from './command.ts'
 import { clientEnv } from './daemons.ts'
 import { buildGuest } from './guest.ts'
@@ -98,21 +99,6 @@ function guestPart(
   }
 }
 
-/** Copies logs and settings of a lab: named kinds of files only, so that no key, token or disk is ever among them. */
-function collect(instance: Instance, target: string): void {
-  const wanted = /\/log\/|\/(ceph\.conf|pvc\.yaml|zoo\.cfg|boot\.sh|run|lab\.json|dhcp\.leases|boot_id)$/
-  const large = /\/(osd|mon|mgr)\.[^/]+$|\/var$|\/secrets$/
-  const filter = (file: string): boolean => {
-    const kind = lstatSync(file)
-    return kind.isDirectory() ? !large.test(file) : kind.isFile() && wanted.test(file)
-  }
-  mkdirSync(target, { recursive: true })
-  for (const part of ['root', 'hosts', 'ceph', 'lab.json']) {
-    const from = join(instance.dir, part)
-    if (existsSync(from)) cpSync(from, join(target, part), { recursive: true, filter })
-  }
-}
-
 function createLab(instance: Instance): Lab {
   const hosts = Array.from({ length: instance.hosts }, (_, i) => createHost(instance, i + 1))
   const host: Lab['host'] = (name) => {
@@ -146,7 +132,7 @@ function createLab(instance: Instance): Lab {
       const heartbeats = guest.heartbeats(vm)
       return recordProblems(await ceph.diskRecords(volume), heartbeats)
     },
-    collect: (target) => collect(instance, target),
+    collect: (target) => collect(instance.dir, target),
     down: () => endInstance(instance.name),
   }
 }

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { failureDir } from '../collect.ts'
 import { type Lab, startLab } from '../lab.ts'
-import { bmcLogin, repoDir } from '../plan.ts'
+import { bmcLogin } from '../plan.ts'
 import { pollUntil } from '../poll.ts'
 import { machineTraces, newTraces } from '../traces.ts'
 
@@ -36,7 +37,7 @@ describe('the lab itself', () => {
   afterAll(async () => {
     if (lab === undefined || process.env['LAB_KEEP'] === '1') return
     try {
-      if (hasFailed) lab.collect(join(repoDir, '.cache', 'lab-failures', `${name}-${Date.now()}`))
+      if (hasFailed) lab.collect(failureDir(name))
     } finally {
       await lab.down()
     }
