@@ -90,10 +90,14 @@ export class FakeHypervisor implements Hypervisor {
         this.#assertLife(life)
         return this.libvirtd.beginStart(uuid, xml, mark)
       })
-      await runOutcome(this.#clock, { delayMs: this.libvirtd.startStallMs }, () => {
+      const running = runOutcome(this.#clock, { delayMs: this.libvirtd.startStallMs }, () => {
         this.#assertLife(life)
         this.libvirtd.finishStart(domain)
       })
+      const destroyed = new Promise<never>((_, reject) => {
+        domain.onStartEnded = reject
+      })
+      await Promise.race([running, destroyed])
       if (errorAfter) throw errorAfter
     })()
     this.#creates.add(uuid)

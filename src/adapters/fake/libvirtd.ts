@@ -24,6 +24,8 @@ export type FakeDomain = {
   isPersistent: boolean
   state: DomainState
   reason: string
+  /** Set while it starts: the start was ended from outside, with this error. */
+  onStartEnded?: (error: Error) => void
   run: { readonly pid: number; readonly client: FakeCephClient | undefined } | undefined
 }
 
@@ -100,7 +102,7 @@ export class FakeLibvirtd {
 
   /** QEMU is up and its CPUs run. @throws when a disk cannot be opened, or the domain was destroyed meanwhile */
   finishStart(domain: FakeDomain): void {
-    if (this.domains.get(domain.uuid) !== domain) throw failed('process exited while connecting to monitor')
+    if (this.domains.get(domain.uuid) !== domain) throw failed(START_ENDED)
     const volumes = rbdVolumes(domain.xml)
     const missing = volumes.find((volume) => this.#options.ceph && !this.#options.ceph.image(volume))
     if (missing !== undefined) {
@@ -156,6 +158,7 @@ export class FakeLibvirtd {
     const domain = this.domains.get(uuid)
     if (domain?.reason !== 'starting-up') return this.#end(uuid, 'host', 'destroyed')
     this.domains.delete(uuid)
+    domain.onStartEnded?.(failed(START_ENDED))
     if (domain.isPersistent) this.define(uuid, domain.xml)
     return true
   }
@@ -251,6 +254,8 @@ export class FakeLibvirtd {
     attempt()
   }
 }
+
+const START_ENDED = 'process exited while connecting to monitor'
 
 function failed(message: string): PvcError {
   return new PvcError('PVC_HYPERVISOR_FAILED', message)

@@ -35,10 +35,13 @@ export type HypervisorOptions = {
 
 /** Connects to libvirt and stays connected. Nothing is awaited: until then calls fail with PVC_HYPERVISOR_UNAVAILABLE. */
 export function startHypervisor(options: Omit<HypervisorOptions, 'links'> & { readonly uri: string }): Hypervisor {
+  const open = () => openConnection(options.uri)
   const link = (name: string, keepAlive: { intervalS: number; count: number }) => {
-    const onError = (error: unknown, attempt: number) =>
-      options.log.warn({ link: name, attempt, error: errorChain(error) }, 'libvirt cannot be reached')
-    const open = () => openConnection(options.uri)
+    const onError = (error: unknown, attempt: number) => {
+      // All three fail for the same reason: one of them says so, at first and then now and again.
+      const level = name === 'read' && isWorthTelling(attempt) ? 'warn' : 'debug'
+      options.log[level]({ link: name, attempt, error: errorChain(error) }, 'libvirt cannot be reached')
+    }
     const opened = new ReconnectingLibvirt({ clock: options.clock, open, keepAlive, onError })
     opened.start()
     return opened
@@ -50,6 +53,11 @@ export function startHypervisor(options: Omit<HypervisorOptions, 'links'> & { re
     change: link('change', NO_KEEPALIVE),
   }
   return new LibvirtHypervisor({ ...options, links })
+}
+
+/** The first attempt, then each minute at the longest back-off. */
+function isWorthTelling(attempt: number): boolean {
+  return attempt === 1 || attempt % 12 === 0
 }
 
 const NO_KEEPALIVE = { intervalS: 0, count: 0 }

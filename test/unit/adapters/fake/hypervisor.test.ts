@@ -82,9 +82,10 @@ describe('a fake hypervisor', () => {
     await clock.advance(1_000)
     expect(await hypervisor.get(uuid)).toMatchObject({ state: 'paused', reason: 'starting-up' })
     await hypervisor.destroy(uuid)
+    await failed
     expect(await hypervisor.get(uuid)).toBeUndefined()
     await clock.advance(15_000)
-    await failed
+    expect(await hypervisor.get(uuid)).toBeUndefined()
   })
 
   it('keeps a start in flight when the daemon restarts: the next daemon sees the domain, not the call', async () => {
