@@ -33,11 +33,15 @@ function errorText(body: unknown): string | undefined {
   const message = typeof body === 'object' && body !== null && 'message' in body ? body.message : undefined
   if (typeof message === 'string' && message !== '') return message
   if (typeof message !== 'object' || message === null) return undefined
-  const parts = Object.entries(message).map(([name, text]) => {
-    const reason = String(text)
-    return /^(must|is|has|cannot)\b/.test(reason) ? `${name} ${reason}` : `${name}: ${reason}`
-  })
-  return parts.length === 0 ? undefined : `${parts.join('; ')}.`.replace(/\.\.$/, '.')
+  const parts = Object.entries(message).map(([name, text]) => argumentText(name, String(text)))
+  return parts.length === 0 ? undefined : `${parts.join('; ')}.`
+}
+
+/** `node is not known`, whether or not the server's text names the argument itself. */
+function argumentText(name: string, text: string): string {
+  const reason = text.replace(/\.$/, '')
+  if (reason.startsWith(`${name} `)) return reason
+  return /^(must|is|has|cannot)\b/.test(reason) ? `${name} ${reason}` : `${name}: ${reason}`
 }
 
 const HINTS: Readonly<Record<number, string>> = {
