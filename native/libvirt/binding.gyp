@@ -22,7 +22,12 @@
         'src/system.cc',
       ],
       'dependencies': ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except"],
-      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+      'defines': [
+        'NAPI_VERSION=8',
+        'NODE_ADDON_API_DISABLE_DEPRECATED',
+        # A worker thread that is being terminated refuses every call into JavaScript: not a reason to abort the process.
+        'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+      ],
       'cflags': ['<!@(pkg-config --cflags libvirt)'],
       'cflags_cc!': ['-fno-rtti'],
       'cflags_cc': ['-std=gnu++17', '-Wall', '-Wextra', '-fvisibility=hidden'],

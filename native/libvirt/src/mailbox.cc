@@ -62,10 +62,14 @@ void Mailbox::OnMessage(napi_env raw, napi_value, void* context, void* data) {
   Napi::Env env(raw);
   Napi::HandleScope scope(env);
   try {
-    (*message)->Deliver(env, *static_cast<Mailbox*>(context));
-  } catch (const Napi::Error& error) {
-    // A listener threw: that is an uncaught exception, as in any event emitter.
-    napi_fatal_exception(env, error.Value());
+    try {
+      (*message)->Deliver(env, *static_cast<Mailbox*>(context));
+    } catch (const Napi::Error& error) {
+      // A listener threw: that is an uncaught exception, as in any event emitter.
+      napi_fatal_exception(env, error.Value());
+    }
+  } catch (const Napi::Error&) {
+    // The environment ends under our hands; nobody is left to be told.
   }
 }
 
