@@ -112,11 +112,11 @@ function clusterFacts(config: LoadedConfig) {
 async function serve(config: LoadedConfig): Promise<number> {
   const clock = createSystemClock()
   const log = createLog({ name: 'pvcapid', level: config.logging.level })
-  // Watches are counted per session, so the index has two; changes go over the first.
+  // Watches are counted per session, so the index has several; changes go over the first.
   const store = openStore(config, clock, log)
-  const second = openStore(config, clock, log)
   const { main, more } = apiCollections()
-  const index = createIndex({ store, clock, log, collections: main, more: [{ store: second, collections: more }] })
+  const others = more.map((collections) => ({ store: openStore(config, clock, log), collections }))
+  const index = createIndex({ store, clock, log, collections: main, more: others })
   const ceph = createCephCli({ user: config.ceph.adminUser, configFile: config.ceph.configFile })
   const poolStats = new PoolStatsCache({ ceph, clock, log })
   const operations = { store, index, ceph, poolStats, clock, log: log.child({ component: 'api' }) }
@@ -139,7 +139,7 @@ async function serve(config: LoadedConfig): Promise<number> {
   await drain(apps, clock, log)
   await Promise.all([prepared, audit.settle()])
   index.close()
-  await Promise.all([store.close(), second.close()])
+  await Promise.all([store, ...others.map((other) => other.store)].map((each) => each.close()))
   return 0
 }
 

@@ -8,18 +8,21 @@ import {
   vmsCollection,
 } from '../view/tree-collections.ts'
 
+/** What the API watches: `main` over the connection that changes go over, and each of `more` over one of its own. */
+export type ApiCollections = { readonly main: readonly Watched[]; readonly more: readonly (readonly Watched[])[] }
+
 /**
- * What the API watches, over two connections: a session carries fewer than 10,000 watches, and VMs need two each.
- * The audit log is not watched; it is read when somebody asks for it.
+ * A session carries fewer than 10,000 watches and a VM needs two, so the VMs are spread over two sessions and volumes
+ * have a third. The audit log is not watched; it is read when somebody asks for it.
  */
-export function apiCollections(): { readonly main: readonly Watched[]; readonly more: readonly Watched[] } {
+export function apiCollections(): ApiCollections {
   return {
     main: [
       clusterCollection(),
       ...primaryCollections(),
       nodesCollection(['status', 'stats', 'alive']),
-      vmsCollection(),
+      vmsCollection({ index: 0, of: 2 }),
     ],
-    more: [...storageCollections(), tokensCollection()],
+    more: [[vmsCollection({ index: 1, of: 2 })], [...storageCollections(), tokensCollection()]],
   }
 }

@@ -167,7 +167,8 @@ export async function startCluster(options: { readonly auth?: boolean } = {}): P
   const ceph = new FakeCeph({ clock })
   ceph.addVolume('vms/seed')
   const { main, more } = apiCollections()
-  const index = createIndex({ store, clock, log, collections: [...main, ...more] })
+  const others = more.map((collections) => ({ store: ensemble.connect(), collections }))
+  const index = createIndex({ store, clock, log, collections: main, more: others })
   await index.ready(1000)
   const poolStats = new PoolStatsCache({ ceph, clock, log })
   const operations = { store, index, ceph, poolStats, clock, log }
@@ -205,7 +206,7 @@ export async function startCluster(options: { readonly auth?: boolean } = {}): P
     async close() {
       await app.close()
       index.close()
-      await Promise.all([store.close(), nodes.close()])
+      await Promise.all([store, nodes, ...others.map((other) => other.store)].map((each) => each.close()))
     },
   }
   await session.create(tree.pool(PoolName.parse('vms')), {
