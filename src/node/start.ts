@@ -212,7 +212,7 @@ function buildManager(deps: NodeDeps, { membership, faults, seqs, directory }: M
       ceph,
       files,
       clock,
-      log: log.child({ component: 'domain' }),
+      log,
       faults,
       seqs,
       starts: new Limiter(PARALLEL_STARTS),

@@ -24,6 +24,7 @@ const RETRY_MS = 1000
 export function createDomainManager(ports: DomainPorts, directory: VmDirectory) {
   const reconcilers = new Map<VmUuid, VmReconciler>()
   const unsubscribes: (() => void)[] = []
+  const log = ports.log.child({ component: 'domain' })
 
   async function concerned(): Promise<ReadonlySet<VmUuid>> {
     const [domains, permits, processes] = await Promise.all([
@@ -66,7 +67,7 @@ export function createDomainManager(ports: DomainPorts, directory: VmDirectory) 
     pass: scan,
     rescanMs: RESCAN_MS,
     retryMs: RETRY_MS,
-    onError: (error) => ports.log.warn({ error: errorChain(error) }, 'looking for domains failed, trying again'),
+    onError: (error) => log.warn({ error: errorChain(error) }, 'looking for domains failed, trying again'),
   })
 
   function triggerAll() {

@@ -20,8 +20,9 @@ export type VmReconciler = {
 }
 
 /** Creates the loop of one VM; nothing runs before the first trigger. */
-export function createVmReconciler(ports: DomainPorts, uuid: VmUuid): VmReconciler {
-  const log = ports.log.child({ component: 'domain', vm: uuid })
+export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReconciler {
+  const log = nodePorts.log.child({ component: 'domain', vm: uuid })
+  const ports: DomainPorts = { ...nodePorts, log }
   let memory: VmMemory = FIRST_MEMORY
   const board = createProblemBoard(ports, uuid)
 
