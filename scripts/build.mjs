@@ -3,7 +3,7 @@
 // Does nothing when dist/ is of these sources. `--force` builds anyway.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
@@ -34,11 +34,22 @@ function compileDaemons() {
   execFileSync('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit', timeout: 120_000 })
 }
 
+/** The licence texts of the bundled libraries, which ask to travel with copies, as a comment. */
+function licences(inputs) {
+  const folders = new Set(inputs.flatMap((file) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []))
+  const texts = [...folders].sort().map((folder) => {
+    const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name))
+    if (file === undefined) throw new Error(`${folder} is bundled and has no licence file`)
+    return `${folder.replace(/^.*node_modules\//, '')}\n\n${readFileSync(join(folder, file), 'utf8').trim()}`
+  })
+  return `/*\nThis file contains:\n\n${texts.join('\n\n----\n\n').replaceAll('*/', '* /')}\n*/\n`
+}
+
 async function bundleCommand() {
   if (!existsSync('src/bin/pvc.ts')) return
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   mkdirSync('dist/cli', { recursive: true })
-  await build({
+  const { metafile } = await build({
     entryPoints: ['src/bin/pvc.ts'],
     outfile: 'dist/cli/pvc.cjs',
     bundle: true,
@@ -46,7 +57,8 @@ async function bundleCommand() {
     target: 'node20',
     format: 'cjs',
     minify: true,
-    legalComments: 'eof', // the licences of what is bundled travel with it
+    legalComments: 'none',
+    metafile: true,
     define: { 'process.env.PVC_VERSION': JSON.stringify(version), 'import.meta.url': 'undefined' },
     banner: readFileSync('src/bin/pvc.ts', 'utf8').startsWith('#!') ? {} : { js: '#!/usr/bin/env node' },
     // A laptop has neither native module: fail here rather than there.
@@ -63,6 +75,7 @@ async function bundleCommand() {
     logLevel: 'warning',
     logOverride: { 'empty-import-meta': 'silent' },
   })
+  appendFileSync('dist/cli/pvc.cjs', licences(Object.keys(metafile.inputs)))
   chmodSync('dist/cli/pvc.cjs', 0o755)
 }
 
