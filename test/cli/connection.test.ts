@@ -114,7 +114,8 @@ describe('pvc connection', () => {
 describe('the connection store', () => {
   it('has the mode it is told to have', async () => {
     const seen: Record<string, number> = {}
-    for (const mode of ['600', '640']) {
+    // 660 shows that the umask has no say.
+    for (const mode of ['600', '660']) {
       await runCli({
         argv: ['connection', 'add', 'b', '-a', 'a'],
         isBare: true,
@@ -124,6 +125,6 @@ describe('the connection store', () => {
         },
       })
     }
-    expect(seen).toEqual({ '600': 0o600, '640': 0o640 })
+    expect(seen).toEqual({ '600': 0o600, '660': 0o660 })
   })
 })

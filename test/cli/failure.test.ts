@@ -140,6 +140,16 @@ describe('a server that cannot be reached', () => {
     expect([stdout, requests.length]).toEqual(['Starting.\n', 1])
   })
 
+  it('does not send a change again to the next address once one has it', async () => {
+    const first = await startFakeApi({ 'POST /vm/web/state': { hangUp: true } }, { host: '127.0.0.2', port: 0 })
+    closers.push(() => first.close())
+    const second = await startFakeApi({}, { host: '127.0.0.1', port: first.port })
+    closers.push(() => second.close())
+    const files = store('127.0.0.2,127.0.0.1', first.port)
+    const { exitCode } = await runCli({ argv: ['vm', 'start', 'web'], isBare: true, env, files })
+    expect([exitCode, first.requests.length, second.requests]).toEqual([1, 1, []])
+  })
+
   it('names all addresses when none answers', async () => {
     const port = await closedPort()
     const { stderr } = await runCli({
@@ -179,6 +189,16 @@ describe('TLS', () => {
     })
     expect(exitCode).toBe(0)
     expect(stderr).toContain(`Host: "127.0.0.1:${port}"  Scheme: "https (unverified)"`)
+  })
+
+  it('trusts this machine', async () => {
+    const files = {
+      'pvc.yaml': `cluster: { coordinators: [hv1] }
+node: { clusterAddress: 127.0.0.1 }
+api: { port: ${await startTls()}, tls: { certificate: /a, key: /b }, auth: { enabled: false }, localTokenFile: /no }`,
+    }
+    const { exitCode, stderr } = await runCli({ argv: ['node', 'list'], isBare: true, files })
+    expect([exitCode, stderr]).toEqual([0, expect.stringContaining('Scheme: "https (unverified)"')])
   })
 
   it('tells TLS and plain HTTP apart', async () => {

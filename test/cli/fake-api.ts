@@ -49,8 +49,8 @@ function send(response: ServerResponse, reply: Reply): void {
   response.end(reply.text ?? JSON.stringify(reply.json))
 }
 
-/** Starts a server on a free port of 127.0.0.1. */
-export async function startFakeApi(routes: Routes): Promise<FakeApi> {
+/** Starts a server; without a place, on a free port of 127.0.0.1. */
+export async function startFakeApi(routes: Routes, place = { host: '127.0.0.1', port: 0 }): Promise<FakeApi> {
   const requests: string[] = []
   const headers: IncomingMessage['headers'][] = []
   const used = new Map<string, number>()
@@ -65,7 +65,7 @@ export async function startFakeApi(routes: Routes): Promise<FakeApi> {
     used.set(key, turn + 1)
     send(response, replies[Math.min(turn, replies.length - 1)] ?? { status: 500, json: {} })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(place.port, place.host, resolve))
   const { port } = server.address() as AddressInfo
   return {
     port,
