@@ -10,11 +10,20 @@ export function qemuUuid(args: readonly string[]): VmUuid | undefined {
 
 /**
  * True when a process names the RBD image `pool/volume` (or a snapshot of it) in its arguments: QEMU's `-blockdev` as JSON
- * or as keys, an `rbd:` file name, or the words of the `rbd` tool.
+ * or as keys, an `rbd:` file name, or the words of the `rbd` tool. A look of our own at the volume does not count: it
+ * never writes, and would make a start fail that happens at the same time.
  */
 export function namesVolume(args: readonly string[], volume: string): boolean {
+  if (isLook(args)) return false
   const [pool = '', image = ''] = volume.split('/')
   return args.some((arg) => argNames(arg, pool, image)) || wordsName(args, pool, image)
+}
+
+/** `rbd ... lock ls|status|info POOL/IMAGE --format json`, as the Ceph adapter runs it. */
+function isLook(args: readonly string[]): boolean {
+  const [noun, verb, , format, json] = args.slice(-5)
+  if (args[0]?.split('/').at(-1) !== 'rbd' || format !== '--format' || json !== 'json') return false
+  return verb === 'status' || verb === 'info' || (noun === 'lock' && verb === 'ls')
 }
 
 function argNames(arg: string, pool: string, image: string): boolean {

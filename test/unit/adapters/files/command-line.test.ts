@@ -45,6 +45,10 @@ it.each([
   [['qemu', '-blockdev', '{"driver":"raw","file":{"driver":"rbd","pool":"vms","image":"x"}}'], true],
   [['qemu', '-blockdev', '{broken'], false],
   [['bash'], false],
+  [['/usr/bin/rbd', '--id', 'pvc', 'lock', 'ls', 'vms/x', '--format', 'json'], false],
+  [['rbd', '--id', 'pvc', 'status', 'vms/x', '--format', 'json'], false],
+  [['rbd', 'snap', 'ls', 'vms/x', '--format', 'json'], true],
+  [['rbd', 'export', 'vms/x', '--format', 'json'], true],
 ])('%j names vms/x: %s', (args, isNamed) => {
   expect(namesVolume(args, 'vms/x')).toBe(isNamed)
 })

@@ -1,0 +1,4 @@
+import { describeCeph } from './ceph.contract.ts'
+import { fakeCephWorld } from './ceph-world.ts'
+
+describeCeph('the fake', fakeCephWorld)
