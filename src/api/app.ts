@@ -47,7 +47,7 @@ export type AppOptions = {
 /** Builds the HTTP server of the API. It does not listen: tests inject requests, the daemon calls `listen`. */
 export function buildApp(deps: ApiDeps, options: AppOptions = {}): FastifyInstance {
   const app = createServer(options)
-  const vmJson = options.vmJson ?? new VmJson()
+  const vmJson = options.vmJson ?? new VmJson(deps.index)
   const journal = new Journal(deps)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>

@@ -4,7 +4,7 @@ import { type DomainFacts, parseDomainXml } from '../model/domain-xml.ts'
 import type { VmUuid } from '../model/ids.ts'
 import type { GuestStats, NodeStats } from '../model/node.ts'
 import type { DocumentIndex } from '../operations/document-index.ts'
-import { readNodeStats, type VmEntry } from '../operations/view.ts'
+import { byName, eachVm, readNodeStats, type VmEntry } from '../operations/view.ts'
 
 /** What is shown of a stored definition that cannot be read: a list must not fail because of one VM. */
 const NO_FACTS: DomainFacts = {
@@ -46,14 +46,33 @@ const CLOSE = Buffer.from(']')
  * megabytes, and writing it anew for each request would take longer than everything else together.
  */
 export class VmJson {
+  readonly #index: DocumentIndex
   readonly #written = new Map<VmUuid, Written>()
   readonly #guests = new WeakMap<NodeStats, ReadonlyMap<VmUuid, GuestStats>>()
+  /** The list of all VMs, until anything changes. */
+  #all: Buffer | undefined
+
+  constructor(index: DocumentIndex) {
+    this.#index = index
+    index.onChange(() => {
+      this.#all = undefined
+    })
+  }
+
+  /** A JSON list of all VMs, by name. */
+  all(): Buffer {
+    if (this.#all !== undefined) return this.#all
+    const entries = [...eachVm(this.#index)].sort(byName)
+    this.#forgetOthers(entries)
+    this.#all = this.list(entries)
+    return this.#all
+  }
 
   /** A JSON list of the VMs. */
-  list(index: DocumentIndex, entries: readonly VmEntry[]): Buffer {
+  list(entries: readonly VmEntry[]): Buffer {
     const parts: Buffer[] = [OPEN]
     for (const entry of entries) {
-      const { head, tail } = this.#write(index, entry)
+      const { head, tail } = this.#write(entry)
       if (parts.length > 1) parts.push(COMMA)
       parts.push(head, tail)
     }
@@ -61,16 +80,16 @@ export class VmJson {
     return Buffer.concat(parts)
   }
 
-  /** Forgets VMs that no longer exist; `living` are all that do. */
-  forgetOthers(living: readonly VmEntry[]): void {
+  /** Forgets VMs that no longer exist. */
+  #forgetOthers(living: readonly VmEntry[]): void {
     if (this.#written.size <= living.length) return
     const uuids = new Set(living.map(({ spec }) => spec.value.uuid))
     for (const uuid of this.#written.keys()) if (!uuids.has(uuid)) this.#written.delete(uuid)
   }
 
-  #write(index: DocumentIndex, entry: VmEntry): Written {
+  #write(entry: VmEntry): Written {
     const { spec, status, statusMzxid } = entry
-    const stats = status.run === null ? undefined : this.#guestStats(index, spec.value, entry)
+    const stats = status.run === null ? undefined : this.#guestStats(spec.value, entry)
     let written = this.#written.get(spec.value.uuid)
     if (written === undefined || written.specMzxid !== spec.mzxid) {
       const facts = readFacts(spec.value)
@@ -88,8 +107,8 @@ export class VmJson {
     return written
   }
 
-  #guestStats(index: DocumentIndex, spec: VmSpec, entry: VmEntry): GuestStats | undefined {
-    const document = readNodeStats(index, entry.status.run?.node ?? spec.node)
+  #guestStats(spec: VmSpec, entry: VmEntry): GuestStats | undefined {
+    const document = readNodeStats(this.#index, entry.status.run?.node ?? spec.node)
     if (document === undefined) return undefined
     let guests = this.#guests.get(document.value)
     if (guests === undefined) {

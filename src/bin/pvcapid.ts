@@ -154,7 +154,7 @@ async function listen(config: LoadedConfig, deps: ApiDeps): Promise<readonly Fas
     certificate: await readFile(files.certificate, 'utf8'),
     key: await readFile(files.key, 'utf8'),
   }
-  const vmJson = new VmJson()
+  const vmJson = new VmJson(deps.index)
   const apps: FastifyInstance[] = []
   for (const host of addressesOf(config)) {
     const app = buildApp(deps, { tls, vmJson })

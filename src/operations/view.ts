@@ -38,6 +38,11 @@ export function* eachVm(index: DocumentIndex): Generator<VmEntry> {
   }
 }
 
+/** Order of VMs in a list. */
+export function byName(a: VmEntry, b: VmEntry): number {
+  return a.spec.value.name < b.spec.value.name ? -1 : 1
+}
+
 /** One living VM. */
 export function readVm(index: DocumentIndex, uuid: VmUuid): VmEntry | undefined {
   const keys = tree.vm(uuid)

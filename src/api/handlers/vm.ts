@@ -3,7 +3,7 @@ import type { vmRoutes } from '../../contract/vm.ts'
 import { compatMeta } from '../../model/compat-vm.ts'
 import { compatState } from '../../model/domain.ts'
 import { argumentError, type PowerAction } from '../../operations/plan.ts'
-import { eachVm, requireVm, type VmEntry } from '../../operations/view.ts'
+import { byName, eachVm, requireVm, type VmEntry } from '../../operations/view.ts'
 import { defineVm } from '../../operations/vm-define.ts'
 import { removeVm } from '../../operations/vm-delete.ts'
 import { editVmTags, knownNodes, modifyVm, setVmMeta, setVmPower } from '../../operations/vm-edit.ts'
@@ -30,10 +30,6 @@ function isListed({ spec, status }: VmEntry, filter: RouteInput<'vmList'>): bool
   return true
 }
 
-function byName(a: VmEntry, b: VmEntry): number {
-  return a.spec.value.name < b.spec.value.name ? -1 : 1
-}
-
 async function define(context: RequestContext, input: RouteInput<'vmDefine'>) {
   const spec = await defineVm(context.deps, {
     xml: input.xml,
@@ -54,11 +50,12 @@ async function define(context: RequestContext, input: RouteInput<'vmDefine'>) {
 
 export const vmHandlers = {
   vmList: ({ deps, vmJson }, filter) => {
-    const all = [...eachVm(deps.index)]
-    vmJson.forgetOthers(all)
-    return new RawJson(vmJson.list(deps.index, all.filter((entry) => isListed(entry, filter)).sort(byName)))
+    const { limit, node, state, tag } = filter
+    if ([limit, node, state, tag].every((value) => value === undefined)) return new RawJson(vmJson.all())
+    const listed = [...eachVm(deps.index)].filter((entry) => isListed(entry, filter))
+    return new RawJson(vmJson.list(listed.sort(byName)))
   },
-  vmInfo: ({ deps, vmJson }, { vm }) => new RawJson(vmJson.list(deps.index, [requireVm(deps.index, vm)])),
+  vmInfo: ({ deps, vmJson }, { vm }) => new RawJson(vmJson.list([requireVm(deps.index, vm)])),
   vmDefine: define,
   // The name in the path was never looked at; the definition names the VM.
   vmDefineNamed: define,
