@@ -11,6 +11,8 @@ export type NodeFiles = {
   readLife(bootId: BootId): Promise<LifeId | undefined>
   writeLife(bootId: BootId, life: LifeId): Promise<void>
   permits(): Promise<ReadonlyMap<VmUuid, DomainMark>>
+  /** The permit of one VM; undefined when there is none. */
+  permit(uuid: VmUuid): Promise<DomainMark | undefined>
   writePermit(uuid: VmUuid, mark: DomainMark): Promise<void>
   removePermit(uuid: VmUuid): Promise<void>
   /** VMs that have a QEMU process on this machine, by /proc, whatever libvirt says. */

@@ -42,6 +42,9 @@ export class FakeFiles implements NodeFiles {
   async permits(): Promise<ReadonlyMap<VmUuid, DomainMark>> {
     return new Map(this.#permits)
   }
+  async permit(uuid: VmUuid): Promise<DomainMark | undefined> {
+    return this.#permits.get(uuid)
+  }
   async writePermit(uuid: VmUuid, mark: DomainMark): Promise<void> {
     this.#permits.set(uuid, { ...mark })
   }

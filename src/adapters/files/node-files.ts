@@ -61,6 +61,7 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
       await writeFileAtomic(lifePath, `${JSON.stringify({ bootId, life })}\n`, false)
     },
     permits: () => readPermits(permitDir),
+    permit: (uuid) => readPermit(permitDir, uuid),
     async writePermit(uuid, mark) {
       await writeFileAtomic(join(permitDir, uuid), formatPermit(mark), false)
     },
@@ -106,9 +107,13 @@ async function readPermits(directory: string): Promise<ReadonlyMap<VmUuid, Domai
   const permits = new Map<VmUuid, DomainMark>()
   for (const name of names) {
     const uuid = VmUuid.safeParse(name)
-    const text = uuid.success ? await unlessGone(readFile(join(directory, name), 'utf8')) : undefined
-    const mark = text === undefined ? undefined : parsePermit(text)
+    const mark = uuid.success ? await readPermit(directory, uuid.data) : undefined
     if (uuid.success && mark) permits.set(uuid.data, mark)
   }
   return permits
+}
+
+async function readPermit(directory: string, uuid: VmUuid): Promise<DomainMark | undefined> {
+  const text = await unlessGone(readFile(join(directory, uuid), 'utf8'))
+  return text === undefined ? undefined : parsePermit(text)
 }

@@ -27,13 +27,12 @@ export async function observeVm(
   memory: VmMemory,
 ): Promise<Observed> {
   const keys = tree.vm(uuid)
-  const [spec, status, domain, permits] = await Promise.all([
+  const [spec, status, domain, permit] = await Promise.all([
     certificate.session.get(keys.spec),
     certificate.session.get(keys.status),
     ports.hypervisor.get(uuid),
-    ports.files.permits(),
+    ports.files.permit(uuid),
   ])
-  const permit = permits.get(uuid)
   const isHere = status?.value.run?.node === ports.self || permit !== undefined
   // Looking through /proc is only worth its cost where a QEMU could be left.
   const qemuPid = domain === undefined && isHere ? (await ports.files.qemuProcesses()).get(uuid) : undefined

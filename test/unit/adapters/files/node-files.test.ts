@@ -67,6 +67,7 @@ describe('permits', () => {
     await files.removePermit(other)
     await files.removePermit(other)
     expect([...(await files.permits())]).toEqual([[uuid, { life, seq: 7 }]])
+    expect(await files.permit(uuid)).toEqual({ life, seq: 7 })
   })
 
   it('that are damaged, or no permits at all, are left out', async () => {
