@@ -22,6 +22,8 @@ const FACTS_INTERVAL_MS = 300_000
 const CEPH_INTERVAL_MS = 30_000
 const CEPH_RETRY_MS = 5000
 const CALL_DEADLINE_MS = 15_000
+/** libvirt may be away this long before it is reported. */
+const AWAY_MS = 3000
 /** Figures older than so many intervals are reported. */
 const STALE_INTERVALS = 3
 
@@ -33,6 +35,7 @@ export class Collector {
   readonly #facts: Sampler<HostFacts>
   readonly #storage: Sampler<void>
   #guestsRevision = 0
+  #awaySinceMs: number | undefined
   #unsubscribe: (() => void) | undefined
 
   constructor(options: CollectorOptions) {
@@ -122,11 +125,15 @@ export class Collector {
   }
 
   #judgeHypervisor(): void {
-    const { faults, hypervisor } = this.#options
+    const { faults, hypervisor, clock } = this.#options
     if (hypervisor.isConnected) {
+      this.#awaySinceMs = undefined
       faults.clear('LIBVIRT_UNREACHABLE')
       return
     }
+    this.#awaySinceMs ??= clock.nowMs()
+    // A restart of libvirtd, or our own first moments, are no fault.
+    if (clock.nowMs() - this.#awaySinceMs < AWAY_MS) return
     const message =
       'libvirt on this node does not answer. Its VMs run on, but none can be started or stopped here; look at libvirtd.'
     faults.set('LIBVIRT_UNREACHABLE', 'error', message)
