@@ -205,13 +205,14 @@ export class Feed {
     this.#options.table.takeNames(path, names)
     const present = new Set(names)
     for (const [name, slots] of slot.children) if (!present.has(name)) this.#drop(slot, name, slots)
-    const wanted: Slot[] = []
+    const readings: Promise<void>[] = []
     for (const name of present) {
       const slots = slot.children.get(name)
-      if (slots) wanted.push(...slots.filter((each) => this.#isMissing(each)))
-      else wanted.push(...this.#addChild(slot, name))
+      // Gone when it was read and back in the list: it may be another one by now.
+      if (slots) readings.push(...slots.filter((each) => this.#isMissing(each)).map((each) => this.#refresh(each)))
+      else readings.push(...this.#addChild(slot, name).map((each) => this.#refreshBelow(each)))
     }
-    await Promise.all(wanted.map((each) => this.#refreshBelow(each)))
+    await Promise.all(readings)
   }
 
   /** Absent at its last reading, and no watch tells of its creation. */

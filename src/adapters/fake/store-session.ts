@@ -14,7 +14,7 @@ import type { Key } from '../../schema/key.ts'
 import { decodeDocument, encodeDocument } from '../zookeeper/document.ts'
 import { LEASE_MARGIN_MS } from '../zookeeper/lease.ts'
 import { type Operation, RC, storeError } from '../zookeeper/return-code.ts'
-import type { FakeTree } from './store-tree.ts'
+import type { FakeTree, TreeView } from './store-tree.ts'
 import { FakeWatches } from './store-watches.ts'
 
 /** The servers as a session sees them. */
@@ -33,9 +33,13 @@ export class FakeSession implements StoreSession {
   readonly #openedAtMs: number
   #lastAckMs: number
   readonly #requests = new Map<Operation, number>()
+  /** What the server of this session knows while it lags behind. */
+  #lagging: TreeView | undefined
+  #gate: Promise<void> | undefined
   #losses: { readonly op: Operation; readonly loss: FakeLoss }[] = []
 
-  constructor(servers: Servers, id: string) {
+  constructor(servers: Servers, id: string, lagging?: TreeView) {
+    if (lagging) this.lag(lagging)
     this.id = id
     this.timeoutMs = servers.timeoutMs
     this.#servers = servers
@@ -53,6 +57,25 @@ export class FakeSession implements StoreSession {
     this.#losses.push({ op, loss })
   }
 
+  /** From now on reads see only `view`, and no watch fires, until a sync or a write catches up. */
+  lag(view: TreeView): void {
+    this.#lagging = view
+    this.watches.hold()
+  }
+
+  /** Answers are held back until the returned function is called; requests are applied all the same. */
+  holdAnswers(): () => void {
+    let open: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    this.#gate = gate
+    return () => {
+      if (this.#gate === gate) this.#gate = undefined
+      open()
+    }
+  }
+
   lastAckSentAtMs(): number {
     if (this.state.value !== 'connected') return this.#lastAckMs
     // A connected client pings every third of the timeout; computed, so that no timer keeps a test alive.
@@ -67,8 +90,8 @@ export class FakeSession implements StoreSession {
   }
 
   get<T>(key: Key<T>): Promise<Versioned<T> | undefined> {
-    return this.#request('get', key.path, (tree) => {
-      const node = tree.get(key.path)
+    return this.#request('get', key.path, (_, view) => {
+      const node = view.get(key.path)
       return node && decodeDocument(key, node)
     })
   }
@@ -88,7 +111,7 @@ export class FakeSession implements StoreSession {
   }
 
   children(path: string): Promise<readonly string[] | undefined> {
-    return this.#request('children', path, (tree) => tree.children(path))
+    return this.#request('children', path, (_, view) => view.children(path))
   }
 
   sync(): Promise<void> {
@@ -104,17 +127,17 @@ export class FakeSession implements StoreSession {
   }
 
   readWatched(path: string, whenAbsent: 'watch' | 'ignore' = 'watch'): Promise<RawNode | undefined> {
-    return this.#request('get', path, (tree) => {
-      const node = tree.get(path)
+    return this.#request('get', path, (_, view) => {
+      const node = view.get(path)
       if (node || whenAbsent === 'watch') this.watches.arm(path, 'data')
       return node
     })
   }
 
   childrenWatched(path: string): Promise<readonly string[] | undefined> {
-    return this.#request('children', path, (tree) => {
+    return this.#request('children', path, (_, view) => {
       this.watches.arm(path, 'children')
-      return tree.children(path)
+      return view.children(path)
     })
   }
 
@@ -134,7 +157,7 @@ export class FakeSession implements StoreSession {
     if (this.state.value !== 'suspended') return
     this.#lastAckMs = this.#servers.clock.nowMs()
     this.state.set('connected')
-    this.watches.release()
+    if (!this.#lagging) this.watches.release()
   }
 
   /** For the ensemble: the session is over. */
@@ -143,7 +166,13 @@ export class FakeSession implements StoreSession {
     this.state.set('lost')
   }
 
-  async #request<T>(op: Operation, path: string, apply: (tree: FakeTree) => T): Promise<T> {
+  #catchUp(): void {
+    if (!this.#lagging) return
+    this.#lagging = undefined
+    this.watches.release()
+  }
+
+  async #request<T>(op: Operation, path: string, apply: (tree: FakeTree, view: TreeView) => T): Promise<T> {
     if (this.state.value === 'lost') throw storeError(RC.sessionExpired, op, path)
     if (this.state.value === 'suspended')
       throw new PvcError('PVC_STORE_UNAVAILABLE', `${op} ${path}: not connected`, { details: { op, path } })
@@ -152,7 +181,10 @@ export class FakeSession implements StoreSession {
     const loss = index < 0 ? undefined : this.#losses.splice(index, 1)[0]?.loss
     if (loss === 'not-applied') throw storeError(RC.operationTimeout, op, path)
     this.#lastAckMs = this.#servers.clock.nowMs()
-    const result = apply(this.#servers.tree)
+    if (op !== 'get' && op !== 'children') this.#catchUp()
+    const gate = this.#gate
+    const result = apply(this.#servers.tree, this.#lagging ?? this.#servers.tree)
+    if (gate) await gate
     if (loss === 'applied') throw storeError(RC.operationTimeout, op, path)
     return result
   }

@@ -17,8 +17,14 @@ type Znode = {
   readonly children: Set<string>
 }
 
+/** What a reader sees of a tree. */
+export type TreeView = {
+  get(path: string): RawNode | undefined
+  children(path: string): readonly string[] | undefined
+}
+
 /** Removing on request and expiring a session both end here; writes report what they changed to `onChange`. */
-export class FakeTree {
+export class FakeTree implements TreeView {
   readonly #nodes = new Map<string, Znode>()
   readonly #onChange: (changes: readonly TreeChange[]) => void
   #zxid = 0n
@@ -34,15 +40,11 @@ export class FakeTree {
   }
 
   get(path: string): RawNode | undefined {
-    const node = this.#nodes.get(path)
-    if (!node) return undefined
-    const { text, version, czxid, mzxid, ephemeralOwner } = node
-    return { text, version, czxid, mzxid, ephemeralOwner }
+    return rawNode(this.#nodes.get(path))
   }
 
   children(path: string): readonly string[] | undefined {
-    const node = this.#nodes.get(path)
-    return node && [...node.children]
+    return namesOf(this.#nodes.get(path))
   }
 
   /** @returns the path, with its number when the mode is sequential */
@@ -110,6 +112,12 @@ export class FakeTree {
     this.#onChange([{ path, kind: 'changed' }])
   }
 
+  /** The tree as it is now, for a server that lags behind. */
+  snapshot(): TreeView {
+    const nodes = new Map([...this.#nodes].map(([path, node]) => [path, { ...node, children: new Set(node.children) }]))
+    return { get: (path) => rawNode(nodes.get(path)), children: (path) => namesOf(nodes.get(path)) }
+  }
+
   /** Every path with its text, parents before children, for assertions. */
   dump(): ReadonlyMap<string, string> {
     return new Map([...this.#nodes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, node]) => [path, node.text]))
@@ -125,4 +133,14 @@ export class FakeTree {
     const zxid = this.#zxid
     return { text, version: 0, czxid: zxid, mzxid: zxid, sequence: 0, ephemeralOwner, children: new Set() }
   }
+}
+
+function rawNode(node: Znode | undefined): RawNode | undefined {
+  if (!node) return undefined
+  const { text, version, czxid, mzxid, ephemeralOwner } = node
+  return { text, version, czxid, mzxid, ephemeralOwner }
+}
+
+function namesOf(node: Znode | undefined): readonly string[] | undefined {
+  return node && [...node.children]
 }

@@ -4,7 +4,7 @@ import { MutableSignal } from '../../base/signal.ts'
 import type { Store, StoreSession } from '../../ports/store.ts'
 import { waitConnected } from '../zookeeper/connected.ts'
 import { FakeSession } from './store-session.ts'
-import { FakeTree, type TreeChange } from './store-tree.ts'
+import { FakeTree, type TreeChange, type TreeView } from './store-tree.ts'
 
 /** `timeoutMs`: session timeout the ensemble grants, default 6000. */
 export type FakeEnsembleOptions = { readonly clock: Clock; readonly timeoutMs?: number }
@@ -80,9 +80,15 @@ export class FakeEnsemble {
     for (const store of this.#stores) this.resume(store)
   }
 
+  /** The server of this client stops following the others: its sessions see the tree of now until they catch up. */
+  lag(store: FakeStore): void {
+    store.lagging = this.tree.snapshot()
+    store.session.value?.lag(store.lagging)
+  }
+
   /** For the clients of this folder: starts a session. */
-  openSession(): FakeSession {
-    const session = new FakeSession(this, (this.#nextSession++).toString(16))
+  openSession(lagging?: TreeView): FakeSession {
+    const session = new FakeSession(this, (this.#nextSession++).toString(16), lagging)
     this.#sessions.add(session)
     return session
   }
@@ -117,6 +123,8 @@ export class FakeStore implements Store {
   readonly session = new MutableSignal<FakeSession | undefined>(undefined)
   /** False while cut off. */
   isReachable = true
+  /** What its server knows, for sessions to come. */
+  lagging: TreeView | undefined
   readonly #ensemble: FakeEnsemble
   #isClosed = false
 
@@ -139,7 +147,7 @@ export class FakeStore implements Store {
 
   /** For the ensemble: begins a new session. */
   reconnect(): void {
-    if (this.isReachable && !this.#isClosed) this.session.set(this.#ensemble.openSession())
+    if (this.isReachable && !this.#isClosed) this.session.set(this.#ensemble.openSession(this.lagging))
   }
 
   /** For the ensemble: the session is over; a new one follows, as with a real client, a moment later. */

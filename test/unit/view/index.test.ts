@@ -62,6 +62,24 @@ describe('priming', () => {
     expect(store.session.value?.requests('get')).toBe(41)
   })
 
+  it('is not ready as long as one reading fails', async () => {
+    await define(1)
+    store.session.value?.loseNext('get', 'not-applied')
+    const index = start()
+    await settle()
+    expect(index.isReady.value).toBe(false)
+    await clock.advance(1000)
+    expect(index.isReady.value).toBe(true)
+  })
+
+  it('reads what was there before, also from a server that lags behind', async () => {
+    ensemble.lag(store)
+    await define(1)
+    const index = start()
+    await settle()
+    expect(index.get(tree.vm(vm(1)).status)).toBeDefined()
+  })
+
   it('is not ready and not usable without a connection', async () => {
     ensemble.suspend(store)
     const index = start()
@@ -158,6 +176,60 @@ describe('while connected', () => {
     expect(index.isFresh.value).toBe(true)
   })
 
+  it('believes a refused document again once it has caught up', async () => {
+    const key = tree.vm(vm(1)).status
+    await writer.set(key, status(5), 0)
+    await settle()
+    ensemble.tree.tamper(key.path, JSON.stringify(status(4)))
+    await settle()
+    ensemble.tree.tamper(key.path, JSON.stringify(status(6)))
+    await settle()
+    expect(index.get(key)?.value.seq).toBe(6)
+    expect(index.get(key)?.refused).toBeUndefined()
+    expect(index.refused.size).toBe(0)
+  })
+
+  it('an answer that comes after the document is gone does not bring it back', async () => {
+    const { spec, status: statusKey } = tree.vm(vm(1))
+    const release = store.session.value?.holdAnswers()
+    await writer.set(statusKey, status(1), 0)
+    await settle()
+    store.session.value?.holdAnswers()()
+    await writer.remove(statusKey.path)
+    await writer.remove(spec.path)
+    await settle()
+    expect(index.children(tree.vms.path)).toEqual([])
+    release?.()
+    await settle()
+    expect(index.get(statusKey)).toBeUndefined()
+  })
+
+  it('finds a VM that was away when its document was read and came again before the names were', async () => {
+    const { spec } = tree.vm(vm(2))
+    const releaseNames = store.session.value?.holdAnswers()
+    await writer.create(spec, tombstone(vm(2), 0))
+    await settle()
+    await writer.remove(spec.path)
+    const releaseDocument = store.session.value?.holdAnswers()
+    releaseNames?.()
+    await settle()
+    await writer.create(spec, tombstone(vm(2), 0))
+    releaseDocument?.()
+    await settle()
+    expect(index.get(spec)).toBeDefined()
+  })
+
+  it('reads no more of what is gone', async () => {
+    await define(2)
+    await settle()
+    await writer.remove(tree.vm(vm(2)).status.path)
+    await writer.remove(tree.vm(vm(2)).spec.path)
+    await settle()
+    const before = store.session.value?.requests('get') ?? 0
+    await clock.advance(120_000)
+    expect((store.session.value?.requests('get') ?? 0) - before).toBe(3)
+  })
+
   it('reports a child whose name is none of ours and goes on', async () => {
     ensemble.tree.create('/vms/lost+found', '', 'persistent', '0')
     await define(2)
@@ -231,8 +303,12 @@ it('spreads the VMs over several connections, as one index', async () => {
   expect([store, second].map((each) => each.session.value?.watches.size)).toEqual([11, 11])
   ensemble.suspend(second)
   expect(index.isFresh.value).toBe(false)
-  ensemble.resume(second)
+  await clock.advance(3000)
+  ensemble.suspend(store)
+  expect(index.staleForMs()).toBeGreaterThanOrEqual(3000)
+  ensemble.up()
   await settle()
+  expect(index.isFresh.value).toBe(true)
   const { mzxid } = await writer.set(tree.vm(vm(7)).status, status(1), 0)
   expect(await index.reached(tree.vm(vm(7)).status.path, mzxid, 1000)).toBe(true)
   expect(index.get(tree.vm(vm(7)).status)?.value.seq).toBe(1)
@@ -260,6 +336,28 @@ describe('waiting for a write', () => {
     await clock.advance(200)
     expect(await reached).toBe(true)
     expect(index.get(key)?.value.seq).toBe(1)
+  })
+
+  it('looks at what the servers agreed on, not at what its own lags behind with', async () => {
+    await define(1)
+    const index = start()
+    await settle()
+    ensemble.lag(store)
+    const key = tree.vm(vm(1)).status
+    const { mzxid } = await writer.set(key, status(1), 0)
+    const reached = index.reached(key.path, mzxid, 5000)
+    await clock.advance(200)
+    expect(await reached).toBe(true)
+    expect(index.get(key)?.value.seq).toBe(1)
+  })
+
+  it('gives up at its deadline without any session', async () => {
+    const index = start()
+    await settle()
+    await store.close()
+    const reached = index.reached(tree.cluster.path, 1n, 1000)
+    await clock.advance(1000)
+    expect(await reached).toBe(false)
   })
 
   it('gives up at its deadline while the connection is away', async () => {

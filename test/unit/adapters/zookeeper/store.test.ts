@@ -167,6 +167,16 @@ describe('a connection', () => {
     expect(store.session.value?.state.value).toBe('connected')
   })
 
+  it('being closed does not begin anew when its client ends first', async () => {
+    await connect()
+    const closed = store.close()
+    last().events.close(-112)
+    await closed
+    await clock.advance(60_000)
+    expect(played).toHaveLength(1)
+    expect(store.session.value).toBeUndefined()
+  })
+
   it('once closed does nothing more', async () => {
     await connect()
     await store.close()
