@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { parseKeyring, readCephKey } from '../../../../src/adapters/ceph/keyring.ts'
 
 const KEY = 'AQAAAAAAAAAAABAAAAAAAAAAAAAAAAAAAAAAAA=='
@@ -24,6 +24,7 @@ it('takes no damaged key', () => {
 
 it('says which file or user is missing, never the key', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'pvc-keyring-'))
+  onTestFinished(() => rm(directory, { recursive: true }))
   const path = join(directory, 'keyring')
   await writeFile(path, KEYRING)
   expect((await readCephKey(path, 'libvirt')).length).toBe(28)
@@ -32,5 +33,4 @@ it('says which file or user is missing, never the key', async () => {
     message: expect.not.stringContaining(KEY),
   })
   await expect(readCephKey(join(directory, 'none'), 'libvirt')).rejects.toMatchObject({ code: 'PVC_CEPH_NOT_FOUND' })
-  await rm(directory, { recursive: true })
 })

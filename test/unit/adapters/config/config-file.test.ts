@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { parseConfigText, readConfigFile } from '../../../../src/adapters/config/config-file.ts'
 
 const GOOD = `
@@ -54,6 +54,7 @@ it('gives the line of broken YAML and of a key that stands twice', () => {
 
 it('reads a file, or fails with every problem in the message', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'pvc-config-'))
+  onTestFinished(() => rm(directory, { recursive: true }))
   const path = join(directory, 'pvc.yaml')
   await writeFile(path, GOOD)
   expect((await readConfigFile(path, 'hv2')).node.name).toBe('hv2')
@@ -63,5 +64,4 @@ it('reads a file, or fails with every problem in the message', async () => {
     message: expect.stringContaining(`${path}:4: cluster.coordinators: `),
   })
   await expect(readConfigFile(join(directory, 'none'), 'hv2')).rejects.toMatchObject({ code: 'PVC_CONFIG_INVALID' })
-  await rm(directory, { recursive: true })
 })
