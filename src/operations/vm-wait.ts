@@ -1,5 +1,5 @@
 import type { VmSpec, VmStatus } from '../model/domain.ts'
-import { PvcError } from '../model/errors.ts'
+import { hasCode, PvcError } from '../model/errors.ts'
 import type { VmUuid } from '../model/ids.ts'
 import { type OperationsDeps, watchIndex } from './deps.ts'
 import type { PowerAction } from './plan.ts'
@@ -41,8 +41,10 @@ export async function waitForPower(
   deadlineMs: number,
   signal?: AbortSignal,
 ): Promise<void> {
-  await waitForVm(deps, wish.uuid, deadlineMs, signal, (entry) => {
+  let soFar = ''
+  const isDone = (entry: VmEntry | undefined) => {
     if (entry === undefined) throw vmNotFound(wish.name)
+    soFar = entry.status.failedReason
     const present = entry.spec.value
     if (present.generation > wish.generation && present.power !== wish.power)
       throw new PvcError('PVC_OBJECT_CONFLICT', `Another request changed what is wanted of VM '${wish.name}'`, {
@@ -51,7 +53,13 @@ export async function waitForPower(
     const progress = powerProgress(wish, entry.status)
     if (progress.is === 'failed') throw new PvcError('PVC_VM_FAILED', `VM '${wish.name}' failed: ${progress.reason}`)
     return progress.is === 'done'
-  })
+  }
+  try {
+    await waitForVm(deps, wish.uuid, deadlineMs, signal, isDone)
+  } catch (error) {
+    if (!hasCode(error, 'PVC_WAIT_TIMEOUT') || soFar === '') throw error
+    throw new PvcError('PVC_WAIT_TIMEOUT', `${error.message}. So far: ${soFar}`, { cause: error })
+  }
 }
 
 /**

@@ -169,6 +169,14 @@ describe('wait', () => {
     expect(cluster.spec('web').power).toBe('on')
   })
 
+  it('says why it was not possible so far', async () => {
+    const reply = ask('start', { wait: 'true' })
+    await settle()
+    await cluster.report('web', () => ({ run: RUN, phase: 'starting', failedReason: 'no such image' }))
+    await cluster.clock.advance(60_000)
+    expect(await reply).toMatchObject({ status: 504, body: { message: expect.stringContaining('no such image.') } })
+  })
+
   it('ends when somebody else wants the opposite', async () => {
     const reply = ask('start', { wait: 'true' })
     await settle()
