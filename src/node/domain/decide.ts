@@ -40,9 +40,10 @@ export function decideVm(o: VmObservation): VmDecision {
   const isMine = record !== null && record.node === o.self && record.life === o.life && record.holder === null
   if (o.domain !== undefined) {
     if (!o.domain.isActive) return decideLeftover(o, o.domain, memory)
-    return isMine && o.status !== undefined && isMarked(o.domain, o.life, o.status.seq)
-      ? decideRunning(o, o.domain, o.status, memory)
-      : decideForeign(o, o.domain, memory)
+    if (!isMine || o.status === undefined || !isMarked(o.domain, o.life, o.status.seq)) {
+      return decideForeign(o, o.domain, memory)
+    }
+    return o.domain.isStarting ? decideBooting(o, memory) : decideRunning(o, o.domain, o.status, memory)
   }
   if (o.status === undefined) return decideIdle(o, memory)
   if (isMine) return decideGone(o, o.status, memory)
@@ -85,6 +86,12 @@ function decideForeign(o: VmObservation, domain: LocalDomain, memory: VmMemory):
     return result(memory, undefined, undefined, [{ id: 'ALIEN_DOMAIN', message }])
   }
   return result(memory, { kind: 'destroy-foreign', why: 'the run record does not name this domain' })
+}
+
+/** Our domain is listed but its start has not come to an end: wait for it, or end it when it is no longer wanted. */
+function decideBooting(o: VmObservation, memory: VmMemory): VmDecision {
+  if (wantsOn(o) && o.spec.node === o.self) return decideDrain(o, memory)
+  return result(memory, { kind: 'destroy', why: 'its start is no longer wanted' })
 }
 
 /** Our domain runs. */

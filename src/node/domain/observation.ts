@@ -10,6 +10,8 @@ export type LocalDomain = {
   /** False: only a persistent definition is left. */
   readonly isActive: boolean
   readonly isPaused: boolean
+  /** QEMU is being started: libvirt lists the domain, its CPUs have not run yet. */
+  readonly isStarting: boolean
   readonly reason: string
   readonly mark: Mark | undefined
   readonly migrationId: string | undefined

@@ -61,6 +61,7 @@ function localDomain(domain: DomainInfo): LocalDomain {
   return {
     isActive: !INACTIVE.has(domain.state),
     isPaused: domain.state === 'paused',
+    isStarting: domain.state === 'paused' && domain.reason === 'starting-up',
     reason: domain.reason,
     mark: domain.mark,
     migrationId: domain.migrationId,

@@ -29,6 +29,7 @@ const anyObservation: fc.Arbitrary<VmObservation> = fc
       undefined,
       RUNNING,
       { ...RUNNING, isActive: false },
+      { ...RUNNING, isPaused: true, isStarting: true },
       { ...RUNNING, mark: undefined },
       { ...RUNNING, mark: { life: OLD_LIFE, seq: 4 } },
     ),

@@ -53,6 +53,16 @@ const rows: readonly (readonly [name: string, change: Partial<VmObservation>, ex
   ],
   ['record mine, QEMU without domain: waits', { status: runningMine, qemuPid: 7 }, 'nothing'],
   ['domain runs, not yet said: says so', { status: startingMine, domain: RUNNING }, 'write running'],
+  [
+    'domain still starting: waits',
+    { status: startingMine, domain: { ...RUNNING, isPaused: true, isStarting: true }, permit },
+    'nothing',
+  ],
+  [
+    'domain still starting, no longer wanted: destroys',
+    { spec: off, status: startingMine, domain: { ...RUNNING, isPaused: true, isStarting: true } },
+    'destroy',
+  ],
   ['domain runs and said: nothing', { status: runningMine, domain: RUNNING }, 'nothing'],
   ['domain ended while wanted: says so first', { status: runningMine }, 'write starting again'],
   [

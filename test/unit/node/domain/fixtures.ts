@@ -49,6 +49,7 @@ export const MINE = { run: { node: SELF, life: LIFE, holder: null } } as const
 export const RUNNING: LocalDomain = {
   isActive: true,
   isPaused: false,
+  isStarting: false,
   reason: 'booted',
   mark: { life: LIFE, seq: 4 },
   migrationId: undefined,
