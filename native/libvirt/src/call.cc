@@ -110,13 +110,6 @@ Value& Args::Next() {
   return next_ < values.size() ? values[next_++] : (next_++, missing);
 }
 
-bool Args::Flag() {
-  const Value& value = Next();
-  const auto* flag = std::get_if<bool>(&value.data);
-  if (flag == nullptr) throw std::invalid_argument("argument " + std::to_string(next_) + " is not a boolean");
-  return *flag;
-}
-
 std::optional<std::string> Args::OptionalString() {
   Value& value = Next();
   if (value.IsNull()) return std::nullopt;

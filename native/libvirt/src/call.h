@@ -63,7 +63,6 @@ class Args {
   std::shared_ptr<Mailbox> mailbox;
 
   Value& Next();
-  bool Flag();
   std::string String();
   std::optional<std::string> OptionalString();
   std::vector<std::string> Strings();

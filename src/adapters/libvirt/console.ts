@@ -32,7 +32,7 @@ export class ConsoleStream {
     const opened = await addon().consoleOpen(connection, uuid, device, flags, (message) => {
       const deliver = () => {
         if (message.data) listener.onData(message.data)
-        else void stream?.close().finally(() => listener.onEnd(message.message))
+        else if (stream && !stream.#closing) void stream.close().finally(() => listener.onEnd(message.message))
       }
       // Output may arrive before the promise of the open call is looked at.
       if (stream) deliver()

@@ -31,13 +31,24 @@ export class EventChannel<T> {
     this.#listeners.clear()
   }
 
+  #deliver(payload: T): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        if (this.#listeners.has(listener)) listener(payload)
+      } catch (error) {
+        // An uncaught exception like that of any event listener, but the others are told all the same.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+
   /** Registers for the first listener, unregisters after the last; one step at a time. */
   #settle(): Promise<void> {
     const turn = this.#turn.then(async () => {
       if (this.#listeners.size > 0 && !this.#unregister) {
-        this.#unregister = await this.#register((payload) => {
-          for (const listener of [...this.#listeners]) if (this.#listeners.has(listener)) listener(payload)
-        })
+        this.#unregister = await this.#register((payload) => this.#deliver(payload))
       } else if (this.#listeners.size === 0 && this.#unregister) {
         const unregister = this.#unregister
         this.#unregister = undefined

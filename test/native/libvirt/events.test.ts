@@ -62,6 +62,27 @@ it('after unsubscribing nothing arrives, other subscriptions go on', () =>
     expect(first).toEqual(['suspended'])
   }))
 
+it('a listener that throws does not take the event from the others', () =>
+  withConnection(async (connection) => {
+    const seen: string[] = []
+    const uncaught: unknown[] = []
+    const others = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException').on('uncaughtException', (error) => uncaught.push(error.message))
+    try {
+      await connection.subscribe('lifecycle', () => {
+        throw new Error('from a listener')
+      })
+      await connection.subscribe('lifecycle', ({ event }) => seen.push(event))
+      await connection.domain(TEST_DOMAIN).suspend()
+      await eventually('both', () => seen.length > 0 && uncaught.length > 0)
+    } finally {
+      process.removeAllListeners('uncaughtException')
+      for (const listener of others) process.on('uncaughtException', listener)
+    }
+    expect(seen).toEqual(['suspended'])
+    expect(uncaught).toEqual(['from a listener'])
+  }))
+
 it('a kind can be subscribed again right after its last listener left', () =>
   withConnection(async (connection) => {
     const seen: string[] = []
