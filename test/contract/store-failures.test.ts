@@ -11,7 +11,7 @@ import type { Store, StoreSession } from '../../src/ports/store.ts'
 import { type Ensemble, startEnsemble } from '../lab/zookeeper.ts'
 import type { ChildMessage } from './store-child.ts'
 import { codeOf, DEADLINE_MS, level, note } from './store-note.ts'
-import { clock, type RealClient, type RealWorld, realWorld } from './store-world.ts'
+import { clock, type RealClient, type RealWorld, realWorld, settled } from './store-world.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'pvc-store-'))
 const SESSION_TIMEOUT_MS = 6000
@@ -31,7 +31,7 @@ beforeEach(() => {
 afterEach(async () => {
   await world.close()
   for (const server of ensemble.servers) ensemble.resume(server.index)
-  await Promise.all(ensemble.servers.map(({ index }) => ensemble.serving(index)))
+  await settled(ensemble)
 })
 
 /** States a session goes through, in order. */
@@ -81,6 +81,7 @@ describe('when a server fails', () => {
       expect((await store.connected(DEADLINE_MS)).id).toBe(session.id)
       await store.close()
       await ensemble.restart(leader)
+      await settled(ensemble)
     }
     // Without the patched reconnect timer every single gap is over two seconds; a busy machine can only lengthen some.
     expect(Math.min(...gapsMs)).toBeLessThan(1000)

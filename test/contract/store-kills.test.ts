@@ -13,7 +13,7 @@ import { createIndex } from '../../src/view/index.ts'
 import { pollUntil } from '../lab/poll.ts'
 import { type Ensemble, startEnsemble } from '../lab/zookeeper.ts'
 import { codeOf, DEADLINE_MS, level } from './store-note.ts'
-import { clock, realWorld, testLog } from './store-world.ts'
+import { clock, realWorld, settled, testLog } from './store-world.ts'
 
 const KILLING_MS = 60_000
 const DOCUMENTS = 200
@@ -56,16 +56,16 @@ async function countUp(store: Store, writer: string, n: number, value: number): 
   }
 }
 
-/** Kills a random server, waits until the others serve, starts it again, until the time is over. */
+/** Kills a random server, every third time the leader, waits for a leader, starts it again, until the time is over. */
 async function killServers(untilMs: number): Promise<number> {
   let kills = 0
   while (clock.nowMs() < untilMs) {
     const victim = kills % 3 === 0 ? await ensemble.leader() : Math.floor(Math.random() * ensemble.servers.length)
     await ensemble.kill(victim)
     kills += 1
-    const others = ensemble.servers.filter(({ index }) => index !== victim)
-    await Promise.all(others.map(({ index }) => ensemble.serving(index, 30_000)))
+    await ensemble.leader(30_000)
     await ensemble.restart(victim, { timeoutMs: 30_000 })
+    await settled(ensemble)
   }
   return kills
 }

@@ -4,8 +4,25 @@ import { FakeEnsemble } from '../../src/adapters/fake/store.ts'
 import { createZooKeeperStore, type ZooKeeperStoreOptions } from '../../src/adapters/zookeeper/store.ts'
 import type { Log } from '../../src/ports/log.ts'
 import type { Store } from '../../src/ports/store.ts'
+import { pollUntil } from '../lab/poll.ts'
 import type { Ensemble } from '../lab/zookeeper.ts'
+import { fourLetter } from '../lab/zookeeper-config.ts'
 import { openStoreProxy, type StoreProxy } from './store-proxy.ts'
+
+/**
+ * Waits until every server serves and follows the one leader. A server that is still joining when the next one is broken
+ * makes a double failure of what is meant to be one: it notices the loss of its leader only after initLimit.
+ */
+export async function settled(ensemble: Ensemble): Promise<void> {
+  await pollUntil({ what: 'one leader with every other server in step', timeoutMs: 30_000 }, async () => {
+    const modes = await ensemble.modes()
+    if (modes.filter((mode) => mode === 'follower').length !== modes.length - 1) return false
+    const leader = ensemble.servers[modes.indexOf('leader')]
+    if (!leader) return false
+    const state = await fourLetter(leader.address, leader.clientPort, 'mntr')
+    return /^zk_synced_followers\t(\d+)/m.exec(state)?.[1] === String(modes.length - 1)
+  })
+}
 
 /** A client, and the means to cut it off. */
 export type Client = {
