@@ -15,7 +15,7 @@ import { prepareVolumes } from './volumes/prepare.ts'
 const START_LEASE_MS = 2000
 
 /** Trying again cannot help before somebody changes something. */
-const FINAL_CODES: readonly ErrorCode[] = ['PVC_CEPH_NOT_FOUND', 'PVC_XML_INVALID']
+const FINAL_CODES: readonly ErrorCode[] = ['PVC_VOLUME_LOCKED', 'PVC_CEPH_NOT_FOUND', 'PVC_XML_INVALID']
 
 const DONE: ActionOutcome = { kind: 'done' }
 
@@ -85,8 +85,7 @@ async function withVnc(context: Context, before: Versioned<VmStatus>, patch: Sta
 async function start(context: Context, action: VmAction & { kind: 'start' }): Promise<ActionOutcome> {
   const { ports, certificate, uuid, observed } = context
   try {
-    const refusal = await prepareVolumes(ports, action.spec.rbdList, action.isExitUnclean)
-    if (refusal !== undefined) return { kind: 'final', reason: refusal }
+    await prepareVolumes(ports, action.spec.rbdList, action.isExitUnclean)
     // Looking at the volumes may have taken seconds: only what is certain now counts (protocol N4).
     const status = await certificate.session.get(tree.vm(uuid).status)
     if (status === undefined || status.version !== observed.status?.version) {
@@ -130,10 +129,9 @@ async function destroyForeign(context: Context): Promise<ActionOutcome> {
 async function cleanVolumes(context: Context, volumes: Parameters<typeof prepareVolumes>[1]): Promise<void> {
   const { ports, uuid } = context
   try {
-    const refusal = await prepareVolumes(ports, volumes, true)
-    if (refusal !== undefined) ports.log.warn({ vm: uuid, refusal }, 'a volume stays locked after the VM ended')
+    await prepareVolumes(ports, volumes, true)
   } catch (error) {
-    if (!hasCode(error, 'PVC_CEPH_FAILED', 'PVC_CEPH_TIMEOUT', 'PVC_CEPH_NOT_FOUND')) throw error
-    ports.log.warn({ vm: uuid, error: errorChain(error) }, 'dead RBD clients of an ended VM could not be looked for')
+    if (!hasCode(error, 'PVC_VOLUME_LOCKED', 'PVC_CEPH_FAILED', 'PVC_CEPH_TIMEOUT', 'PVC_CEPH_NOT_FOUND')) throw error
+    ports.log.warn({ vm: uuid, error: errorChain(error) }, 'the volumes of an ended VM could not be cleaned')
   }
 }

@@ -1,3 +1,4 @@
+import { PvcError } from '../../../model/errors.ts'
 import type { VolumeRef } from '../../../model/ids.ts'
 import type { Ceph } from '../../../ports/ceph.ts'
 import type { NodeFiles } from '../../../ports/files.ts'
@@ -17,19 +18,17 @@ export type VolumePorts = {
 /**
  * Makes the volumes of a VM free of dead clients of this node.
  * @param isExitUnclean also look for watches, which cost another call per volume.
- * @returns the reason when somebody else holds a lock, otherwise undefined.
- * @throws PvcError PVC_CEPH_*
+ * @throws PvcError PVC_VOLUME_LOCKED when somebody else holds a lock, PVC_CEPH_*
  */
 export async function prepareVolumes(
   ports: VolumePorts,
   volumes: readonly VolumeRef[],
   isExitUnclean: boolean,
-): Promise<string | undefined> {
+): Promise<void> {
   const states = await Promise.all(volumes.map((volume) => observeVolume(ports, volume, isExitUnclean)))
   const plan = planVolumes(states, ports.storageAddresses)
-  if (plan.kind === 'refused') return plan.reason
+  if (plan.kind === 'refused') throw new PvcError('PVC_VOLUME_LOCKED', plan.reason)
   for (const step of plan.steps) await applyStep(ports, step)
-  return undefined
 }
 
 async function observeVolume(ports: VolumePorts, volume: VolumeRef, isExitUnclean: boolean): Promise<VolumeState> {
