@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { shareNext } from '../../base/share-next.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import type { HostSample } from '../../ports/files.ts'
 import { isErrno, unlessGone } from './atomic-file.ts'
@@ -24,14 +25,15 @@ export type Proc = {
 /** @param root `/proc`, or a copy of it in tests. */
 export function createProc(root: string): Proc {
   const args = async (pid: number) => {
-    const text = await unlessGone(readFile(join(root, String(pid), 'cmdline'), 'utf8'))
+    const text = await unlessGone(readSmall(join(root, String(pid), 'cmdline')))
     return text === undefined ? [] : splitArgs(text)
   }
-  const processes = async () => {
+  // A look at every process of the machine; many VMs that start at once ask for it at the same time.
+  const processes = shareNext(async () => {
     const names = await readdir(root)
     const pids = names.filter((name) => /^\d+$/.test(name)).map(Number)
     return Promise.all(pids.map(async (pid) => ({ pid, args: await args(pid) })))
-  }
+  })
   return {
     async bootId() {
       return (await readFile(join(root, 'sys/kernel/random/boot_id'), 'utf8')).trim()
@@ -67,6 +69,22 @@ export function createProc(root: string): Proc {
     async isAlive(pid) {
       return (await args(pid)).length > 0
     },
+  }
+}
+
+/** For files of /proc, which tell no size: `readFile` would take 64 KiB for each of them, and there are hundreds. */
+async function readSmall(path: string): Promise<string> {
+  const file = await open(path, 'r')
+  try {
+    const chunks: Buffer[] = []
+    for (;;) {
+      const buffer = Buffer.allocUnsafe(2048)
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, null)
+      if (bytesRead === 0) return Buffer.concat(chunks).toString('utf8')
+      chunks.push(buffer.subarray(0, bytesRead))
+    }
+  } finally {
+    await file.close()
   }
 }
 
