@@ -19,8 +19,12 @@ export type VmAction =
   | { readonly kind: 'clean-volumes'; readonly spec: VmSpec }
   | { readonly kind: 'kill-orphan'; readonly pid: number }
 
-/** How an action ended. retryable: the loop tries again; final: only a new wish can help. */
+/**
+ * How an action ended. overtaken: the world changed meanwhile, look again; retryable: it failed and is tried again;
+ * final: only a new wish can help.
+ */
 export type ActionOutcome =
   | { readonly kind: 'done' }
+  | { readonly kind: 'overtaken'; readonly reason: string }
   | { readonly kind: 'retryable'; readonly reason: string }
   | { readonly kind: 'final'; readonly reason: string }

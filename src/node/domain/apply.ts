@@ -69,7 +69,7 @@ async function write(context: Context, patch: StatusPatch): Promise<ActionOutcom
     // Noted only once acknowledged: a number that was perhaps never written would make the true record look rolled back.
     ports.seqs.check(uuid, next.seq)
   } catch (error) {
-    if (hasCode(error, 'PVC_STORE_VERSION')) return { kind: 'retryable', reason: 'the status changed in between' }
+    if (hasCode(error, 'PVC_STORE_VERSION')) return { kind: 'overtaken', reason: 'the status changed in between' }
     throw error
   }
   return DONE
@@ -89,13 +89,13 @@ async function start(context: Context, action: VmAction & { kind: 'start' }): Pr
     // Looking at the volumes may have taken seconds: only what is certain now counts (protocol N4).
     const status = await certificate.session.get(tree.vm(uuid).status)
     if (status === undefined || status.version !== observed.status?.version) {
-      return { kind: 'retryable', reason: 'the status changed in between' }
+      return { kind: 'overtaken', reason: 'the status changed in between' }
     }
     if (
       ports.certificate()?.session !== certificate.session ||
       certificate.session.leaseValidForMs() < START_LEASE_MS
     ) {
-      return { kind: 'retryable', reason: 'the ZooKeeper session of this node is not certain to last' }
+      return { kind: 'overtaken', reason: 'the ZooKeeper session of this node is not certain to last' }
     }
     await ports.files.writePermit(uuid, action.mark)
     await ports.hypervisor.create(uuid, action.spec.xml, action.mark)
@@ -118,7 +118,7 @@ async function destroyForeign(context: Context): Promise<ActionOutcome> {
   await certificate.session.sync()
   const status = await certificate.session.get(tree.vm(uuid).status)
   if (status?.version !== context.observed.status?.version) {
-    return { kind: 'retryable', reason: 'the record changed in between' }
+    return { kind: 'overtaken', reason: 'the record changed in between' }
   }
   ports.log.warn({ vm: uuid, run: status?.value.run ?? null }, 'destroying a domain whose run record is not its own')
   await ports.files.removePermit(uuid)

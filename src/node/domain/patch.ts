@@ -17,6 +17,8 @@ export function rememberOutcome(memory: VmMemory, action: VmAction, outcome: Act
   switch (outcome.kind) {
     case 'done':
       return { ...memory, failure: undefined, isExitUnclean: true }
+    case 'overtaken':
+      return memory
     case 'retryable':
     case 'final':
       return { ...memory, failure: { reason: outcome.reason, isFinal: outcome.kind === 'final' } }
