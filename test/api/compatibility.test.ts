@@ -164,6 +164,7 @@ describe('GET /vm/{vm}', () => {
 
   it('follows each change of specification, status and statistics', async () => {
     const show = async () => ((await cluster.call('GET', '/vm/web')).body as [Record<string, unknown>])[0]
+    expect((await show())['tags']).toHaveLength(1)
     await cluster.call('POST', '/vm/web/tags', { action: 'add', tag: 'second' })
     expect((await show())['tags']).toHaveLength(2)
     await cluster.change(tree.node(HV1).stats, (stats) => ({
