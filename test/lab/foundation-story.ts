@@ -1,4 +1,5 @@
 /** The first story: a real VM through the whole chain, and what must not disturb it. */
+import type { GuestRecord } from './guest-record.ts'
 import type { Lab } from './lab.ts'
 import { pollUntil } from './poll.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
@@ -14,8 +15,9 @@ const lockedUuid = 'aaaaaaaa-0000-4000-8000-000000000002'
 const lockedVolume = 'vms/locked'
 
 /** Heartbeats go on: a later one of the same boot than `before`. */
-async function goesOn(lab: Lab, before: { boot: string; n: number }): Promise<string> {
+async function goesOn(lab: Lab, before: GuestRecord): Promise<string> {
   const after = await lab.waitForHeartbeat(vm, {
+    after: before,
     wanted: (heartbeat) => heartbeat.written && (heartbeat.boot !== before.boot || heartbeat.n > before.n + 2),
   })
   expectThat(after.boot === before.boot, `the guest was restarted: boot ${before.boot} became ${after.boot}`)
@@ -116,7 +118,10 @@ const killQemu: StoryStep = {
       return now !== undefined && now !== pid
     })
     const createdMs = performance.now() - killedMs
-    await lab.waitForHeartbeat(vm, { wanted: (heartbeat) => heartbeat.written && heartbeat.boot !== before.boot })
+    await lab.waitForHeartbeat(vm, {
+      after: before,
+      wanted: (heartbeat) => heartbeat.written && heartbeat.boot !== before.boot,
+    })
     const writtenMs = performance.now() - killedMs
     expectThat(createdMs < 3000, `QEMU was started only after ${seconds(createdMs)}, expected < 3 s`)
     expectThat(writtenMs < 12_000, `the first guest write came only after ${seconds(writtenMs)}, expected < 12 s`)
@@ -135,7 +140,10 @@ const shutdownAndStart: StoryStep = {
     expectThat((await qemuPid(lab, host, vm)) === undefined, 'QEMU still runs')
     const before = lab.heartbeats(vm).at(-1)
     await lab.pvc(['-q', 'vm', 'start', vm])
-    await lab.waitForHeartbeat(vm, { wanted: (heartbeat) => heartbeat.written && heartbeat.boot !== before?.boot })
+    await lab.waitForHeartbeat(vm, {
+      after: before,
+      wanted: (heartbeat) => heartbeat.written && heartbeat.boot !== before?.boot,
+    })
     await expectSoundDisk(lab)
     return `shut down in ${seconds(downMs)}, every acknowledged write is on the disk`
   },

@@ -95,6 +95,25 @@ async function addAgent(root: string, tree: string): Promise<void> {
   }
 }
 
+/**
+ * The kernel without its compression. QEMU enters it directly (PVH), which saves the emulated CPU more than half of
+ * the way to the first heartbeat: 1.7 instead of 4.0 s of processor time, measured with QEMU 7.2.
+ */
+async function unpackKernel(bzImage: string, target: string): Promise<void> {
+  const image = readFileSync(bzImage)
+  // x86 boot protocol: number of 512-byte set-up sectors, then where the payload lies behind them.
+  const start = (image.readUInt8(0x1f1) + 1) * 512 + image.readUInt32LE(0x248)
+  const payload = image.subarray(start, start + image.readUInt32LE(0x24c))
+  if (!payload.subarray(0, 6).equals(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]))) {
+    cpSync(bzImage, target) // not xz, as Debian's is: slower, but it boots
+    return
+  }
+  writeFileSync(`${target}.xz`, payload)
+  // The payload is followed by its length, which --single-stream leaves alone.
+  await sh(`xz -dc --single-stream ${target}.xz > ${target}`)
+  rmSync(`${target}.xz`)
+}
+
 async function assemble(work: string, kernel: string): Promise<void> {
   const [tree, root] = [join(work, 'tree'), join(work, 'root')]
   for (const folder of ['bin', 'proc', 'sys', 'dev', 'etc', 'tmp', 'run', 'sbin'])
@@ -107,7 +126,7 @@ async function assemble(work: string, kernel: string): Promise<void> {
   cpSync(join(labSourceDir, 'guest/shutdown'), join(root, 'sbin/shutdown'))
   await sh(`chmod 755 ${root}/init ${root}/etc/udhcpc.sh ${root}/sbin/shutdown`)
   await copyModules(tree, root)
-  cpSync(join(tree, 'boot', kernel.replace('linux-image', 'vmlinuz')), join(work, 'vmlinuz'))
+  await unpackKernel(join(tree, 'boot', kernel.replace('linux-image', 'vmlinuz')), join(work, 'vmlinux'))
   await pack(root, join(work, 'initrd'))
   await addAgent(root, join(work, 'agent'))
   await pack(root, join(work, 'initrd-agent'))
@@ -118,7 +137,12 @@ async function assemble(work: string, kernel: string): Promise<void> {
 export async function buildGuest(): Promise<GuestImage> {
   mkdirSync(cache, { recursive: true })
   const kernel = await kernelPackage()
-  const key = createHash('sha256').update(kernel).update(readFileSync(busybox)).update(modules.join()).update(applets)
+  const key = createHash('sha256')
+    .update('vmlinux')
+    .update(kernel)
+    .update(readFileSync(busybox))
+    .update(modules.join())
+    .update(applets)
   for (const file of ['init', 'udhcpc.sh', 'shutdown']) key.update(readFileSync(join(labSourceDir, 'guest', file)))
   const dir = join(cache, key.digest('hex').slice(0, 16))
   if (!existsSync(dir)) {
@@ -133,7 +157,7 @@ export async function buildGuest(): Promise<GuestImage> {
       throw error
     }
   }
-  return { kernel: join(dir, 'vmlinuz'), initrd: join(dir, 'initrd'), initrdWithAgent: join(dir, 'initrd-agent') }
+  return { kernel: join(dir, 'vmlinux'), initrd: join(dir, 'initrd'), initrdWithAgent: join(dir, 'initrd-agent') }
 }
 
 if (process.argv[1] !== undefined && import.meta.filename === process.argv[1]) {

@@ -7,6 +7,7 @@ import { clientEnv } from './daemons.ts'
 import { buildGuest } from './guest.ts'
 import {
   type DiskRecords,
+  type GuestRecord,
   type Heartbeat,
   parseDiskRecords,
   parseHeartbeats,
@@ -57,8 +58,16 @@ export type Lab = {
   down(): Promise<void>
 }
 
-/** Which heartbeat to wait for. */
-export type HeartbeatWait = { host?: string; timeoutMs?: number; wanted?: (heartbeat: Heartbeat) => boolean }
+/**
+ * Which heartbeat to wait for. `after`: only those whose counter is higher; without it heartbeats of long ago, and of
+ * earlier boots, count as well.
+ */
+export type HeartbeatWait = {
+  host?: string
+  timeoutMs?: number
+  after?: GuestRecord | undefined
+  wanted?: (heartbeat: Heartbeat) => boolean
+}
 
 function cephPart(instance: Instance): Pick<Lab, 'ceph' | 'rbd' | 'diskRecords'> {
   return {
@@ -92,10 +101,16 @@ function guestPart(
   return {
     heartbeats,
     guestXml: async (options) => guestXml({ ...options, monitors, image: await buildGuest() }),
-    waitForHeartbeat: (vm, { host, timeoutMs = 30_000, wanted = (heartbeat: Heartbeat) => heartbeat.written } = {}) =>
-      pollUntil({ what: `a heartbeat of ${vm}${host === undefined ? '' : ` on ${host}`}`, timeoutMs }, async () =>
-        heartbeats(vm, host).findLast(wanted),
-      ),
+    waitForHeartbeat: (
+      vm,
+      { host, timeoutMs = 30_000, after, wanted = (heartbeat: Heartbeat) => heartbeat.written } = {},
+    ) => {
+      const since = after === undefined ? '' : ` after c=${after.c} of boot ${after.boot}`
+      const what = `a heartbeat of ${vm}${host === undefined ? '' : ` on ${host}`}${since}`
+      return pollUntil({ what, timeoutMs }, async () =>
+        heartbeats(vm, host).findLast((heartbeat) => heartbeat.c > (after?.c ?? 0) && wanted(heartbeat)),
+      )
+    },
   }
 }
 
