@@ -117,6 +117,7 @@ export async function endInstance(name: string): Promise<void> {
     )
   }
   rmSync(instanceDir(name), { recursive: true, force: true })
+  if (instanceNames().length === 0) rmSync(labsDir(), { recursive: true, force: true })
 }
 
 const enter = (pid: string | number): string[] => ['nsenter', '-t', String(pid), '-n', '-m', '-u', '-p', '-i', '--']
