@@ -37,6 +37,9 @@ type Written = {
   tail: Buffer
 }
 
+/** Longest stretch of preparation between two turns of the event loop. */
+const SLICE_MS = 3
+
 const COMMA = Buffer.from(',')
 const OPEN = Buffer.from('[')
 const CLOSE = Buffer.from(']')
@@ -51,16 +54,36 @@ export class VmJson {
   readonly #guests = new WeakMap<NodeStats, ReadonlyMap<VmUuid, GuestStats>>()
   /** The list of all VMs, until anything changes. */
   #all: Buffer | undefined
+  /** Whether somebody asked for a list since the last preparation. */
+  #isAsked = true
+  #isPreparing = false
 
   constructor(index: DocumentIndex) {
     this.#index = index
     index.onChange(() => {
       this.#all = undefined
+      if (this.#isPreparing || !this.#isAsked) return
+      this.#isPreparing = true
+      this.#isAsked = false
+      setImmediate(() => this.#prepare([...eachVm(index)]))
     })
+  }
+
+  /** Writes what changed while nobody waits, a little at a time, as long as lists are asked for at all. */
+  #prepare(entries: VmEntry[]): void {
+    const begunMs = performance.now()
+    for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
+      this.#write(entry)
+      if (performance.now() - begunMs < SLICE_MS) continue
+      setImmediate(() => this.#prepare(entries))
+      return
+    }
+    this.#isPreparing = false
   }
 
   /** A JSON list of all VMs, by name. */
   all(): Buffer {
+    this.#isAsked = true
     if (this.#all !== undefined) return this.#all
     const entries = [...eachVm(this.#index)].sort(byName)
     this.#forgetOthers(entries)
