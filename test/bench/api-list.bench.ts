@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { createSystemClock } from '../../src/adapters/clock/system.ts'
 import { FakeLog } from '../../src/adapters/fake/log.ts'
 import { createZooKeeperStore } from '../../src/adapters/zookeeper/store.ts'
+import { sleep } from '../../src/base/clock.ts'
 import { emptyVmStatus, VmSpec, type VmStatus } from '../../src/model/domain.ts'
 import { LifeId, NodeName, VmUuid } from '../../src/model/ids.ts'
 import type { GuestStats, NodeStats } from '../../src/model/node.ts'
@@ -236,7 +237,7 @@ async function measure(url: string, token: string, count: number): Promise<Answe
     const answer = await request(url, token)
     if (answer.status !== 200) throw new Error(`${url} answered ${answer.status}`)
     answers.push(answer)
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    await sleep(clock, PAUSE_MS)
   }
   return answers
 }
