@@ -22,4 +22,6 @@ export type Ceph = {
   blocklistClient(address: string, expireS: number): Promise<void>
   /** Removes a lock whose client is already blocklisted, without a second blocklisting. */
   breakLock(volume: VolumeRef, lock: VolumeLock): Promise<void>
+  /** Blocklists the client instance that holds the lock and removes the lock, in one command; no error when it is gone already. */
+  evictLocker(volume: VolumeRef, lock: VolumeLock, expireS: number): Promise<void>
 }

@@ -85,5 +85,17 @@ export function describeCeph(name: string, open: () => Promise<CephWorld> | Ceph
       expect(await world.ceph.locks(ref)).toEqual([])
       await (await world.hold(ref)).close()
     })
+
+    it('evicts a dead client from its lock in one command', async () => {
+      const { ref } = await volume('evicted')
+      const holder = await world.hold(ref)
+      await holder.kill()
+      const [lock] = await world.ceph.locks(ref)
+      if (!lock) throw new Error('the lock is gone')
+      await world.ceph.evictLocker(ref, lock, 3600)
+      await world.ceph.evictLocker(ref, lock, 3600)
+      expect([await world.ceph.locks(ref), await world.ceph.watchers(ref)]).toEqual([[], []])
+      await (await world.hold(ref)).close()
+    })
   })
 }

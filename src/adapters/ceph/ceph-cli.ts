@@ -1,5 +1,6 @@
 import { hasCode, PvcError } from '../../model/errors.ts'
 import type { PoolName, VolumeName } from '../../model/ids.ts'
+import type { VolumeLock } from '../../model/storage.ts'
 import type { Ceph } from '../../ports/ceph.ts'
 import { type RunCommand, runCommand } from '../process/command.ts'
 import { parseLocks, parsePoolNames, parsePoolStats, parseVolumeInfo, parseWatchers } from './parse.ts'
@@ -39,6 +40,21 @@ export function createCephCli(options: CephCliOptions): Ceph {
   const ceph = (what: string, args: readonly string[]) => run({ tool: 'ceph', what, args: [...args, ...JSON_OUT] })
   const watchers = async (volume: string) =>
     parseWatchers(await rbd(`looking for clients of volume ${volume}`, ['status', volume, ...JSON_OUT]))
+  const removeLock = async (volume: string, lock: VolumeLock, options: readonly string[]) => {
+    try {
+      await rbd(`breaking lock "${lock.lockId}" of volume ${volume}`, [
+        'lock',
+        'rm',
+        ...options,
+        volume,
+        lock.lockId,
+        lock.locker,
+      ])
+    } catch (error) {
+      // Gone already, by its owner or by somebody else's hand: what was wanted.
+      if (!hasCode(error, 'PVC_CEPH_NOT_FOUND')) throw error
+    }
+  }
 
   return {
     async ping() {
@@ -88,15 +104,9 @@ export function createCephCli(options: CephCliOptions): Ceph {
       const args = ['osd', 'blocklist', 'add', address, String(expireS)]
       await run({ tool: 'ceph', what: `blocklisting Ceph client ${address}`, args })
     },
-    async breakLock(volume, lock) {
-      const args = ['lock', 'rm', '--rbd_blocklist_on_break_lock=false', volume, lock.lockId, lock.locker]
-      try {
-        await rbd(`breaking lock "${lock.lockId}" of volume ${volume}`, args)
-      } catch (error) {
-        // Gone already, by its owner or by somebody else's hand: what was wanted.
-        if (!hasCode(error, 'PVC_CEPH_NOT_FOUND')) throw error
-      }
-    },
+    breakLock: (volume, lock) => removeLock(volume, lock, ['--rbd_blocklist_on_break_lock=false']),
+    evictLocker: (volume, lock, expireS) =>
+      removeLock(volume, lock, ['--rbd_blocklist_on_break_lock=true', `--rbd_blocklist_expire_seconds=${expireS}`]),
   }
 }
 

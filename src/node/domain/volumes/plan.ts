@@ -14,7 +14,8 @@ export type VolumeState = {
 /** One thing to do before the volumes may be used. */
 export type VolumeStep =
   | { readonly kind: 'blocklist'; readonly address: string }
-  | { readonly kind: 'break-lock'; readonly volume: VolumeRef; readonly lock: VolumeLock }
+  /** Blocklists the lock's client and removes the lock. */
+  | { readonly kind: 'evict'; readonly volume: VolumeRef; readonly lock: VolumeLock }
 
 /** Steps to take, or the sentence that says who is in the way. */
 export type VolumePlan =
@@ -29,7 +30,7 @@ export function clientIp(address: string): string {
 
 /**
  * Decides about locks and watches left on the volumes of a VM that has no domain here. Ours and dead (our address, no
- * local process uses the volume): blocklist that client instance, then break its lock, because a dead client's watch
+ * local process uses the volume): blocklist that client instance and break its lock, because a dead client's watch
  * would stay about 30 s. Anybody else's lock is never broken: exclusive-lock is handed over on request, so a second
  * writer would not be stopped by it.
  */
@@ -45,8 +46,8 @@ export function planVolumes(states: readonly VolumeState[], ownAddresses: readon
     for (const lock of state.locks) {
       const isOurs = ownAddresses.includes(clientIp(lock.address))
       if (!isOurs || state.localUsers.length > 0) return { kind: 'refused', reason: refusal(state, lock, isOurs) }
-      blocklist(lock.address)
-      steps.push({ kind: 'break-lock', volume: state.volume, lock })
+      blocklisted.add(lock.address)
+      steps.push({ kind: 'evict', volume: state.volume, lock })
     }
     if (state.localUsers.length > 0) continue
     for (const watcher of state.watchers) {

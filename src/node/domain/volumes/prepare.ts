@@ -9,7 +9,7 @@ import { planVolumes, type VolumeState, type VolumeStep } from './plan.ts'
 const CLIENT_BLOCKLIST_S = 86_400
 
 export type VolumePorts = {
-  readonly ceph: Pick<Ceph, 'locks' | 'watchers' | 'blocklistClient' | 'breakLock'>
+  readonly ceph: Pick<Ceph, 'locks' | 'watchers' | 'blocklistClient' | 'evictLocker'>
   readonly files: Pick<NodeFiles, 'volumeUsers'>
   readonly storageAddresses: readonly string[]
   readonly log: Log
@@ -46,5 +46,5 @@ async function applyStep(ports: VolumePorts, step: VolumeStep): Promise<void> {
     return ports.ceph.blocklistClient(step.address, CLIENT_BLOCKLIST_S)
   }
   ports.log.info({ volume: step.volume, lock: step.lock }, 'breaking the lock of a dead RBD client of this node')
-  return ports.ceph.breakLock(step.volume, step.lock)
+  return ports.ceph.evictLocker(step.volume, step.lock, CLIENT_BLOCKLIST_S)
 }

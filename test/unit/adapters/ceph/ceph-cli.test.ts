@@ -90,7 +90,11 @@ describe('volumes', () => {
   it('have their dead locks broken without a second blocklisting; a lock that is gone is no error', async () => {
     const { ceph, lines } = cephWith(() => exited(2, '', 'rbd: releasing lock failed: (2) No such file or directory'))
     await ceph.breakLock(ref, { lockId: 'auto 1', locker: 'client.2', address: '10.0.0.1:0/3' })
-    expect(lines).toEqual(['rbd lock rm --rbd_blocklist_on_break_lock=false vms/a auto 1 client.2'])
+    await ceph.evictLocker(ref, { lockId: 'auto 1', locker: 'client.2', address: '10.0.0.1:0/3' }, 3600)
+    expect(lines).toEqual([
+      'rbd lock rm --rbd_blocklist_on_break_lock=false vms/a auto 1 client.2',
+      'rbd lock rm --rbd_blocklist_on_break_lock=true --rbd_blocklist_expire_seconds=3600 vms/a auto 1 client.2',
+    ])
   })
 })
 

@@ -24,13 +24,10 @@ describe('planVolumes', () => {
     expect(planVolumes([state({})], OWN)).toEqual({ kind: 'clear', steps: [] })
   })
 
-  it('blocklists a dead client of this node before it breaks its lock', () => {
+  it('evicts a dead client of this node from its lock, in one step', () => {
     expect(planVolumes([state({ locks: [own], watchers: [{ address: own.address, client: 7 }] })], OWN)).toEqual({
       kind: 'clear',
-      steps: [
-        { kind: 'blocklist', address: own.address },
-        { kind: 'break-lock', volume: VOLUME, lock: own },
-      ],
+      steps: [{ kind: 'evict', volume: VOLUME, lock: own }],
     })
   })
 
