@@ -36,7 +36,8 @@ function start(): void {
 }
 
 function pvcapid(...args: string[]): string {
-  const options = { cwd: root, encoding: 'utf8', timeout: 30_000, stdio: ['ignore', 'pipe', 'pipe'] } as const
+  const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'pipe']
+  const options = { cwd: root, encoding: 'utf8' as const, timeout: 30_000, stdio }
   return execFileSync(process.execPath, [...program, ...args], options)
 }
 

@@ -53,7 +53,7 @@ export function javaCommand(confDir: string): string[] {
   }
   return [
     '/usr/bin/java',
-    ...['-Xms32m', '-Xmx128m', '-XX:TieredStopAtLevel=1', '-Xshare:auto', '-XX:-UsePerfData'],
+    ...['-Xms32m', '-Xmx384m', '-XX:TieredStopAtLevel=1', '-Xshare:auto', '-XX:-UsePerfData'],
     ...get('PVC_ZK_JVM').split(' '),
     ...get('PVC_ZK_FLAGS').split(' '),
     ...['-cp', `${confDir}:${get('PVC_ZK_CLASSPATH')}`],
