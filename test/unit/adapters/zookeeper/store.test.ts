@@ -20,11 +20,13 @@ let played: Played[]
 let store: Store
 /** False: requests get no answer. */
 let isAnswering: boolean
+/** False: only reads get an answer, as from a server that has lost the others. */
+let hasLeader: boolean
 
 function open(options: { attach?: Credentials }, events: NativeEvents): Connection {
   const one: Played = { attach: options.attach, events, unanswered: [], isClosed: false }
-  const answer = (reply: (rc: number, message: string) => void) => {
-    if (isAnswering) queueMicrotask(() => reply(0, 'ok'))
+  const answer = (reply: (rc: number, message: string) => void, isRead = false) => {
+    if (isAnswering && (isRead || hasLeader)) queueMicrotask(() => reply(0, 'ok'))
     else one.unanswered.push(reply)
     return 0
   }
@@ -33,6 +35,7 @@ function open(options: { attach?: Credentials }, events: NativeEvents): Connecti
     client_password: 'secret',
     timeout: TIMEOUT_MS,
     a_create: (_path: string, _data: string, _flags: number, reply: () => void) => answer(reply),
+    a_get_children: (_path: string, _watch: boolean, reply: () => void) => answer(reply, true),
     a_sync: (_path: string, reply: () => void) => answer(reply),
     a_delete_: (_path: string, _version: number, reply: () => void) => answer(reply),
   } as unknown as NativeClient
@@ -51,6 +54,7 @@ beforeEach(() => {
   clock = new ManualClock()
   played = []
   isAnswering = true
+  hasLeader = true
   store = createZooKeeperStore({
     servers: ['127.0.0.1:2181'],
     root: '/pvc',
@@ -156,6 +160,24 @@ describe('a connection', () => {
     const removal = store.session.value?.remove('/a').catch((error: { code: string }) => error.code)
     await clock.advance(5000)
     expect(await removal).toBe('PVC_STORE_TIMEOUT')
+  })
+
+  it('is not certain of its session by reads alone', async () => {
+    await connect()
+    await clock.advance(2000)
+    const session = store.session.value
+    hasLeader = false
+    const lostAtMs = clock.nowMs()
+    for (let read = 0; read < 40; read += 1) {
+      await session?.children('/')
+      await clock.advance(100)
+    }
+    expect(session?.lastAckSentAtMs()).toBeLessThanOrEqual(lostAtMs)
+    expect(session?.leaseValidForMs()).toBeLessThan(TIMEOUT_MS - 4000)
+    expect(session?.leaseValidForMs()).toBeGreaterThan(0)
+    hasLeader = true
+    await clock.advance(6000)
+    expect(session?.leaseValidForMs()).toBeGreaterThan(TIMEOUT_MS - 2000)
   })
 
   it('is not shown before the root of the tree exists', async () => {
