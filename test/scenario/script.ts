@@ -71,6 +71,8 @@ const verbs: Readonly<Record<string, Verb>> = {
       run: null,
       phase: 'off' as const,
     })),
+  // seqs NAME lost: what the node published is gone, what it kept on its disk is not
+  seqs: (world, [name = '']) => world.edit(tree.node(NodeName.parse(name)).seqs, () => ({ seqs: {} })),
   // stranger VOLUME ADDRESS: another machine's client holds the volume's lock
   stranger: (world, [volume = '', address = '']) => {
     world.ceph.lockByStranger(volume, address)

@@ -1,4 +1,3 @@
-import { hasCode } from '../../model/errors.ts'
 import type { StoreSession } from '../../ports/store.ts'
 import type { Key } from '../../schema/key.ts'
 
@@ -30,15 +29,8 @@ export function createDocumentWriter<T>(key: Key<T>): DocumentWriter<T> {
         known = { session, version: 0 }
         return
       }
-      try {
-        known = { session, version: (await session.set(key, value, version)).version }
-      } catch (error) {
-        // Somebody repaired it by hand: it is ours, so the present version is as good.
-        if (!hasCode(error, 'PVC_STORE_VERSION', 'PVC_STORE_MISSING')) throw error
-        const now = (await session.readWatched(key.path))?.version
-        if (now === undefined) await session.create(key, value)
-        else await session.set(key, value, now)
-      }
+      // A version that is not ours any more means that somebody repaired the document by hand; the next write takes it over.
+      known = { session, version: (await session.set(key, value, version)).version }
     },
   }
 }

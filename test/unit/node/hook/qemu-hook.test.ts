@@ -120,7 +120,9 @@ describe('libvirt hook: a start', () => {
 
   it('does not believe a mark among the devices', () => {
     permit(formatPermit(mark))
-    const xml = domainXml('').replace('<devices>', `<devices><metadata>${formatMarkElement(mark)}</metadata>`)
+    const plain = domainXml('').replace(/<metadata>[\s\S]*<\/metadata>/, '')
+    expect(plain).not.toContain('metadata')
+    const xml = plain.replace('<devices>', `<devices><metadata>${formatMarkElement(mark)}</metadata>`)
     expect(run(xml).status).toBe(1)
   })
 })

@@ -38,9 +38,8 @@ type Daemon = {
   heartbeat: Heartbeat
 }
 
-function start(): Daemon {
+function start(hypervisor = new FakeHypervisor({ libvirtd })): Daemon {
   const store = ensemble.connect()
-  const hypervisor = new FakeHypervisor({ libvirtd })
   const log = new FakeLog()
   const faults = createFaultBoard(clock)
   const seqs = createSeqKeeper({ files, faults, log })
@@ -151,8 +150,9 @@ describe('heartbeat', () => {
     await first.heartbeat.finish()
     const before = await status()
     await first.store.close()
-    const second = start()
-    second.hypervisor.script.always('stats', { delayMs: 600_000 })
+    const hypervisor = new FakeHypervisor({ libvirtd })
+    hypervisor.script.always('stats', { delayMs: 600_000 })
+    start(hypervisor)
     await clock.advance(1000)
     const after = await status()
     expect(after.heartbeat).toBeGreaterThan(before.heartbeat)

@@ -140,6 +140,19 @@ describe('sessions', () => {
     expect(membership.certificate()?.session).not.toBe(old?.session)
   })
 
+  it('loses the certificate at once also while a look is under way', async () => {
+    const { membership, store } = daemon()
+    await settle()
+    const session = store.session.value
+    if (session === undefined) throw new Error('no session')
+    session.readWatched = () => new Promise(() => undefined)
+    await operator.remove(keys.alive.path)
+    await settle()
+    ensemble.expire(store)
+    expect(membership.certificate()).toBeUndefined()
+    expect(membership.presence()).toBeUndefined()
+  })
+
   it('writes alive before it reads the journal', async () => {
     const { store } = daemon()
     await settle()
