@@ -1,6 +1,8 @@
 # Two commands do everything on a fresh Debian 12 with Node >= 20.19: make demo, make test.
 .DEFAULT_GOAL := help
-.PHONY: help setup build check test demo demo-down bench
+.PHONY: help setup build check test demo demo-down bench install
+
+PREFIX ?= /usr/lib/pvc
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,3 +28,7 @@ demo-down: ## take the cluster of make demo down, every trace of it
 
 bench: ## measure: make bench NAME="api-list heartbeat"
 	@npm run -s bench -- $(NAME)
+
+install: ## set up and install on this server; starts nothing (as root; also with PREFIX= and DESTDIR=)
+	@scripts/setup --without-lab
+	@DESTDIR='$(DESTDIR)' scripts/install --prefix '$(PREFIX)'
