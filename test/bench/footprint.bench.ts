@@ -1,5 +1,5 @@
 /** Memory and CPU share of one pvcnoded process that looks after 50 running VMs. */
-import { setTimeout as delay } from 'node:timers/promises'
+import { pollUntil } from '../lab/poll.ts'
 import { NodeRig } from '../rig/node-rig.ts'
 import type { Report } from './figure.ts'
 
@@ -19,13 +19,13 @@ export async function run(report: Report): Promise<void> {
     const cpuMs = rig.cpuMs()
     const began = performance.now()
     const sizes: number[] = []
-    for (let second = 0; second < seconds; second++) {
-      await delay(1000)
+    await pollUntil({ what: 'the end of the measurement', timeoutMs: seconds * 2000, intervalMs: 1000 }, async () => {
       sizes.push(rig.rssMib())
-    }
+      return sizes.length > seconds
+    })
     const cpuPercent = ((rig.cpuMs() - cpuMs) / (performance.now() - began)) * 100
-    report({ metric: 'rss_mib', value: Math.max(...sizes), unit: 'MiB', params, n: seconds })
-    report({ metric: 'cpu_percent', value: cpuPercent, unit: '%', params, n: seconds })
+    report({ metric: 'rss_mib', value: Math.max(...sizes), unit: 'MiB', params, n: sizes.length })
+    report({ metric: 'cpu_percent', value: cpuPercent, unit: '%', params, n: sizes.length })
   } finally {
     await rig.close()
   }

@@ -2,7 +2,6 @@
  * What the heartbeat of one node costs: writes and bytes to ZooKeeper and CPU time of pvcnoded per interval. Writes are
  * counted by the ensemble itself, so nothing the daemon does is left out.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { NodeRig } from '../rig/node-rig.ts'
 import type { Report } from './figure.ts'
 
@@ -16,8 +15,14 @@ async function measure(rig: NodeRig, vms: number, report: Report): Promise<void>
     const nodes = await Promise.all(documents.map((key) => session.readWatched(key.path)))
     return nodes.map((node) => ({ version: node?.version ?? 0, bytes: Buffer.byteLength(node?.text ?? '') }))
   }
+  const beats = async (count: number) => {
+    const { heartbeat } = await rig.until('a status', () => true)
+    await rig.until(`${count} more beats`, (status) => status.heartbeat >= heartbeat + count, 60_000)
+  }
+  // Two beats: what the starts left to be published is out. From there to the same point of a later interval.
+  await beats(3)
   const before = { versions: await versions(), transactions: await rig.transactions(), cpuMs: rig.cpuMs() }
-  await delay(intervals * intervalMs)
+  await beats(intervals)
   const after = { versions: await versions(), transactions: await rig.transactions(), cpuMs: rig.cpuMs() }
   const bytes = after.versions.reduce(
     (sum, each, index) => sum + (each.version - (before.versions[index]?.version ?? 0)) * each.bytes,
@@ -39,9 +44,6 @@ export async function run(report: Report): Promise<void> {
       await rig.defineVms(vms)
       rig.startDaemon()
       await rig.untilVmsRun(vms, 120_000)
-      // Two more beats: what the starts left to be published is out.
-      const { heartbeat } = await rig.until('a status', () => true)
-      await rig.until('two beats', (status) => status.heartbeat >= heartbeat + 3, 60_000)
       await measure(rig, vms, report)
     } finally {
       await rig.close()
