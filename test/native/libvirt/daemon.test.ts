@@ -6,6 +6,7 @@ import { LIST, MIGRATE, START, STATS, XML } from '../../../src/adapters/libvirt/
 import { isConnectionLoss, isLibvirtError, VIR_ERR } from '../../../src/adapters/libvirt/libvirt-error.ts'
 import { type LibvirtConnection, openConnection } from '../../../src/adapters/libvirt/native.ts'
 import { ReconnectingLibvirt } from '../../../src/adapters/libvirt/reconnect.ts'
+import { pollUntil } from '../../lab/poll.ts'
 import { PrivateLibvirtd } from './daemon.ts'
 import { eventually, strangerUuid } from './support.ts'
 
@@ -17,16 +18,9 @@ const opened: LibvirtConnection[] = []
 
 /** A connection to a daemon that may still be starting. */
 async function connect(uri: string): Promise<LibvirtConnection> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const connection = await openConnection(uri)
-      opened.push(connection)
-      return connection
-    } catch (error) {
-      if (attempt > 200) throw error
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-  }
+  const connection = await pollUntil({ what: `libvirtd at ${uri}`, timeoutMs: 10_000 }, () => openConnection(uri))
+  opened.push(connection)
+  return connection
 }
 
 const settle = (call: Promise<unknown>) =>

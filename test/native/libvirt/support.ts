@@ -1,4 +1,5 @@
 import { type LibvirtConnection, openConnection } from '../../../src/adapters/libvirt/native.ts'
+import { pollUntil } from '../../lab/poll.ts'
 
 /** libvirt's driver inside this process: no daemon, a world of its own with one running domain called `test`. */
 export const TEST_URI = 'test:///default'
@@ -24,12 +25,6 @@ export async function withConnection<T>(use: (connection: LibvirtConnection) => 
 }
 
 /** Looks at a level until it holds. @throws Error with what was seen last after `timeoutMs`. */
-export async function eventually<T>(what: string, look: () => T | undefined | false, timeoutMs = 10_000): Promise<T> {
-  const deadlineMs = performance.now() + timeoutMs
-  for (;;) {
-    const seen = look()
-    if (seen !== undefined && seen !== false) return seen
-    if (performance.now() > deadlineMs) throw new Error(`${what}: not seen within ${timeoutMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+export function eventually<T>(what: string, look: () => T | undefined | false, timeoutMs = 10_000): Promise<T> {
+  return pollUntil({ what, timeoutMs, intervalMs: 5 }, async () => look())
 }
