@@ -1,5 +1,5 @@
 /** The machine as packaging set it up. */
-import { readFile } from 'node:fs/promises'
+import { access, constants, readFile } from 'node:fs/promises'
 import type { Host } from '../../ports/host.ts'
 import { readCephKey } from '../ceph/keyring.ts'
 
@@ -24,10 +24,22 @@ export function createHost(options: HostOptions): Host {
     guestKey: () => readCephKey(options.guestKeyring, options.guestUser),
     async startHookProblem() {
       const [shipped, present] = await Promise.all([readFile(options.shippedHook, 'utf8'), readIfThere(installed)])
-      if (present === shipped) return undefined
-      const what = present === undefined ? 'is missing' : 'is not the one of this release'
+      const isExecutable = await mayExecute(installed)
+      if (present === shipped && isExecutable) return undefined
+      const wrong = present === shipped ? 'is not executable' : 'is not the one of this release'
+      const what = present === undefined ? 'is missing' : wrong
       return `libvirt's start hook ${installed} ${what}: copy ${options.shippedHook} there (mode 0755) and restart libvirtd once. Running VMs are not disturbed.`
     },
+  }
+}
+
+/** libvirt passes over a hook it may not execute, with no more than a warning in its log. */
+async function mayExecute(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -36,6 +36,8 @@ describe('host', () => {
     writeFileSync(join(dir, 'qemu'), '#!/bin/sh\nexit 0\n')
     expect(await host().startHookProblem()).toMatch(/not the one of this release/)
     writeFileSync(join(dir, 'qemu'), readFileSync('systemd/libvirt-hook/qemu'))
+    expect(await host().startHookProblem()).toMatch(/not executable/)
+    chmodSync(join(dir, 'qemu'), 0o755)
     expect(await host().startHookProblem()).toBeUndefined()
   })
 
