@@ -82,7 +82,7 @@ function decideForeign(o: VmObservation, domain: LocalDomain, memory: VmMemory):
   if (domain.migrationId !== undefined && migration !== null && domain.migrationId === migration.id)
     return result(memory)
   if (domain.mark === undefined && o.spec === undefined && o.status === undefined) {
-    const message = `A domain with UUID ${o.uuid} runs on this node but is not a VM of this cluster; move it away or define it.`
+    const message = `A domain with UUID ${o.uuid} runs on this node but is not a VM of this cluster; shut it down, then define it or keep it elsewhere.`
     return result(memory, undefined, undefined, [{ id: 'ALIEN_DOMAIN', message }])
   }
   return result(memory, { kind: 'destroy-foreign', why: 'the run record does not name this domain' })
