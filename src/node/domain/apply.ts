@@ -127,7 +127,7 @@ async function destroyForeign(context: Context): Promise<ActionOutcome> {
 }
 
 async function cleanVolumes(context: Context, volumes: Parameters<typeof prepareVolumes>[1]): Promise<void> {
-  const { ports, uuid } = context
+  const { ports } = context
   try {
     await prepareVolumes(ports, volumes, true)
   } catch (error) {
