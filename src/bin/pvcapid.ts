@@ -212,5 +212,6 @@ try {
 } catch (error) {
   const isUsage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
   process.stderr.write(`pvcapid: ${errorChain(error)}\n${isUsage ? `\n${USAGE}` : ''}`)
-  process.exitCode = isUsage || hasCode(error, 'PVC_ARGUMENT_INVALID') ? 2 : 1
+  // Not exitCode: open ZooKeeper sessions would keep a daemon alive that serves nobody, and systemd would not start it again.
+  process.exit(isUsage || hasCode(error, 'PVC_ARGUMENT_INVALID') ? 2 : 1)
 }

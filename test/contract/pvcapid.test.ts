@@ -140,6 +140,25 @@ describe('pvcapid', () => {
     expect(localToken()).toBe(before)
   })
 
+  it('ends when it cannot listen, so that systemd starts it again', () => {
+    const sections = JSON.parse(readFileSync(config, 'utf8')) as { api: Record<string, unknown> }
+    const noCertificate = join(dir, 'absent.crt')
+    const failing = {
+      // The address of no interface, as early during boot; then a port that the running daemon has.
+      EADDRNOTAVAIL: { ...sections.api, listen: ['192.0.2.1'] },
+      EADDRINUSE: sections.api,
+      ENOENT: { ...sections.api, tls: { certificate: noCertificate, key: noCertificate } },
+    }
+    const file = join(dir, 'failing.yaml')
+    for (const [code, api] of Object.entries(failing)) {
+      writeFileSync(file, JSON.stringify({ ...sections, api }))
+      // With a status: it ended by itself, within the time that pvcapid() gives it.
+      expect(() => pvcapid('--config', file)).toThrow(
+        expect.objectContaining({ status: 1, stderr: expect.stringContaining(code) }),
+      )
+    }
+  }, 60_000)
+
   it('prints what it understood, its version, and every error of a configuration', () => {
     expect(pvcapid('--config', config, '--check')).toContain('sessionTimeoutMs: 4000')
     expect(pvcapid('--version')).toMatch(/^pvcapid \d/)
