@@ -106,16 +106,10 @@ function reasonOf(error: TransportError): string {
 export function unreachableFailure(error: TransportError, origins: readonly string[], isRead: boolean): CommandFailure {
   if (error.wasSent) {
     const what = error.code === 'EANSWER' ? error.message : `the connection was lost (${error.message})`
-    return new CommandFailure(`${origins.join(', ')} did not answer: ${what}. Try again.`, EXIT.failed, error)
+    const next = isRead ? 'Try again.' : 'It may have been carried out: look before you repeat it.'
+    return new CommandFailure(`${origins.join(', ')} did not answer: ${what}. ${next}`, EXIT.failed, error)
   }
   const where = origins.length === 1 ? `The API at ${origins[0]}` : `No API of ${origins.join(', ')}`
-  if (error.wasSent && !isRead) {
-    return new CommandFailure(
-      `The connection to ${origins.join(', ')} was lost after the request was sent (${error.message}): look whether it was carried out before you repeat it.`,
-      EXIT.failed,
-      error,
-    )
-  }
   const verb = origins.length === 1 ? 'cannot be reached' : 'can be reached'
   return new CommandFailure(`${where} ${verb}: ${reasonOf(error)}.`, EXIT.failed, error)
 }
