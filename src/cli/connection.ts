@@ -41,6 +41,7 @@ function parseConnection(value: unknown): StoredConnection | undefined {
   const apiKey = entry['api_key']
   if (typeof host !== 'string' || host === '' || !(port >= 1 && port <= 65_535)) return undefined
   if (scheme !== 'http' && scheme !== 'https') return undefined
+  if (!addressesOf({ host }).every((address) => URL.canParse(originOf(scheme, address, port)))) return undefined
   return {
     description: typeof description === 'string' ? description : 'N/A',
     host,
@@ -136,12 +137,18 @@ export function originOf(scheme: string, address: string, port: number): string 
   return `${scheme}://${address.includes(':') ? `[${address}]` : address}:${port}`
 }
 
+/** Host names and addresses; what looks like one but is none, as 300.1.1.1, no URL may contain. */
+function isAddress(text: string): boolean {
+  const looksRight = /^[A-Za-z0-9][A-Za-z0-9.-]*$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(text)
+  return looksRight && URL.canParse(originOf('http', text, 80))
+}
+
 /** Checks what `connection add` was given; throws a usage failure that names the option. */
 export function checkConnection(name: string, host: string, port: string): { host: string; port: number } {
   if (!/^[\w.-]+$/.test(name)) throw usageFailure('NAME must be letters, digits, dot, underscore or hyphen.')
   if (name === LOCAL_NAME) throw usageFailure(`The name "${LOCAL_NAME}" is reserved for this machine's own API.`)
   const addresses = addressesOf({ host })
-  const bad = addresses.find((address) => !/^[A-Za-z0-9][A-Za-z0-9.-]*$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(address))
+  const bad = addresses.find((address) => !isAddress(address))
   if (addresses.length === 0 || bad !== undefined) {
     throw usageFailure(`--address must be a host name or IP address, or several with commas: ${bad ?? 'it is empty'}.`)
   }

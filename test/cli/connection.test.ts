@@ -26,7 +26,7 @@ api:
   localTokenFile: DIR/api-token
 `
 const here = { 'pvc.yaml': config, 'api-token': 'local-secret\n', 'pvc.json': saved }
-const damaged = { 'pvc.json': '{"a":{"host":"x"}}' }
+const damaged = { 'pvc.json': JSON.stringify({ a: { host: 'x' }, b: entry('300.1.1.1', null) }) }
 const list = ['connection', 'list']
 
 describe('pvc connection', () => {
@@ -44,6 +44,11 @@ describe('pvc connection', () => {
     { title: 'Add without address', argv: ['connection', 'add', 'bench'], isBare: true },
     { title: 'Add with a bad port', argv: ['connection', 'add', 'bench', '-a', 'a', '-p', '0'], isBare: true },
     { title: 'Add with a bad address', argv: ['connection', 'add', 'bench', '-a', 'http://a'], isBare: true },
+    {
+      title: 'Add with an address that cannot be',
+      argv: ['connection', 'add', 'bench', '-a', 'a,300.1.1.1'],
+      isBare: true,
+    },
     { title: 'Add under the reserved name', argv: ['connection', 'add', 'local', '-a', 'a'], isBare: true },
     { title: 'List of nothing', argv: list, isBare: true },
     { title: 'List', argv: list, isBare: true, files: { 'pvc.json': saved } },
