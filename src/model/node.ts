@@ -64,6 +64,8 @@ export const NodeStatus = z.object({
   selfFenceBoundS: z.number().positive().optional(),
   watchdog: z.enum(['present', 'absent']),
   storageAddrs: z.array(z.string()),
+  /** Address on the cluster network, where copies of guests arrive. */
+  clusterAddr: z.string().default(''),
   /** Sequence of the fence journal this node acknowledged after its purge. */
   ack: z.number().int().nonnegative(),
   daemon: DaemonState,

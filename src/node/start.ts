@@ -184,6 +184,7 @@ async function build(deps: NodeDeps): Promise<Parts> {
     identity: deps.identity,
     coordinator: isCoordinator ? 'secondary' : 'client',
     storageAddresses: config.node.storageAddresses,
+    clusterAddress: config.node.clusterAddress,
     intervalMs,
     membership,
     collector,

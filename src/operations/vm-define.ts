@@ -73,6 +73,7 @@ function newSpec(
     wishes: { start: 0, restart: 0, stopNow: 0 },
     node: chooseNode(deps, request, facts, nodeLimit),
     lastNode: null,
+    move: null,
     hold: null,
     ...definitionFields(xml, facts),
     meta,

@@ -7,7 +7,7 @@ import {
   PrimaryLease,
   SchemaVersion,
 } from '../model/cluster.ts'
-import { VmDocument, VmNameReservation, VmStatus } from '../model/domain.ts'
+import { VmArrival, VmDocument, VmNameReservation, VmStatus } from '../model/domain.ts'
 import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
 import { FenceJournal, NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
 import { Pool, Volume } from '../model/storage.ts'
@@ -27,6 +27,7 @@ const codecs = {
   fence: json(FenceJournal),
   vm: json(VmDocument),
   vmStatus: json(VmStatus),
+  vmArrival: json(VmArrival),
   vmName: json(VmNameReservation),
   pool: json(Pool),
   volume: json(Volume),
@@ -66,6 +67,7 @@ export const tree = {
   vm: (uuid: VmUuid) => ({
     spec: { path: `/vms/${uuid}`, codec: codecs.vm } satisfies Key<VmDocument>,
     status: { path: `/vms/${uuid}/status`, codec: codecs.vmStatus } satisfies Key<VmStatus>,
+    arrival: { path: `/vms/${uuid}/arrival`, codec: codecs.vmArrival } satisfies Key<VmArrival>,
   }),
   /** One znode per VM name: its creation decides who gets the name. */
   vmNames: dir('/vmnames', codecs.vmName),

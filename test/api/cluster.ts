@@ -67,6 +67,7 @@ export function nodeStatus(name: NodeName, over: Partial<NodeStatus> = {}): Node
     selfFence: 'off',
     watchdog: 'absent',
     storageAddrs: ['10.0.2.1'],
+    clusterAddr: '10.0.1.1',
     ack: 0,
     daemon: 'run',
     certified: true,

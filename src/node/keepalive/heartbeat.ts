@@ -42,6 +42,7 @@ export type HeartbeatOptions = {
   readonly identity: HostIdentity
   readonly coordinator: CoordinatorState
   readonly storageAddresses: readonly string[]
+  readonly clusterAddress: string
   readonly intervalMs: number
   readonly membership: Membership
   readonly collector: Collector
@@ -169,6 +170,7 @@ export class Heartbeat {
       selfFence: 'off',
       watchdog: 'absent',
       storageAddrs: [...this.#options.storageAddresses],
+      clusterAddr: this.#options.clusterAddress,
       ack: previous?.ack ?? 0,
       daemon: this.#options.daemon.value,
       certified: membership.certificate() !== undefined,

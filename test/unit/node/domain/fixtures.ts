@@ -20,6 +20,7 @@ export function spec(change: Partial<VmSpec> = {}): VmSpec {
     wishes: { start: 1, restart: 0, stopNow: 0 },
     node: SELF,
     lastNode: null,
+    move: null,
     hold: null,
     xml: '<domain/>',
     description: '',
