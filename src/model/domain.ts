@@ -192,8 +192,11 @@ export const VmStatus = z.object({
   migration: Migration.nullable(),
   /** Migration by which the record came to its holder, until the copy runs there. */
   handedOver: z.string().nullable().default(null),
-  /** The last order that could not be carried out; the VM stays where it is. */
-  moveFailure: z.object({ orderId: z.string(), reason: z.string() }).nullable().default(null),
+  /** The last order whose live move failed. isFinal: the VM stays where it is; otherwise it is shut down to start there. */
+  moveFailure: z
+    .object({ orderId: z.string(), reason: z.string(), isFinal: z.boolean() })
+    .nullable()
+    .default(null),
   vnc: z.object({ listen: z.string(), port: z.number().int() }).nullable(),
   /** Wall time of the last change of phase, for display only. */
   since: z.number(),
