@@ -18,6 +18,14 @@ export type Selector = z.infer<typeof Selector>
 export const MigrationMethod = z.enum(['none', 'live', 'shutdown'])
 export type MigrationMethod = z.infer<typeof MigrationMethod>
 
+/** Start priority of a VM that was given none. */
+export const DEFAULT_START_PRIORITY = 50
+
+/** Name of VMs that should not share a node. */
+export const AntiAffinityGroup = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be up to 64 letters, digits, dots, underscores or hyphens')
+
 /** Where and how a VM may run. */
 export const VmMeta = z.object({
   /** Empty: any node. */
@@ -30,6 +38,10 @@ export const VmMeta = z.object({
   profile: z.string(),
   /** Undefined: the cluster's vm_shutdown_timeout. */
   shutdownTimeoutMs: z.number().int().positive().optional(),
+  /** 0 to 100; of VMs that wait for the same thing, the higher one goes first. */
+  startPriority: z.number().int().min(0).max(100).default(DEFAULT_START_PRIORITY),
+  /** VMs of one group are kept on different nodes where that is possible; empty: none. */
+  antiAffinityGroup: z.union([z.literal(''), AntiAffinityGroup]).default(''),
 })
 export type VmMeta = z.infer<typeof VmMeta>
 
@@ -54,6 +66,8 @@ export const MoveOrder = z.object({
   /** Never fall back to a shutdown. */
   isLiveOnly: z.boolean(),
   policy: MovePolicy,
+  /** `lastNode` as it was before this order, for the case that it fails or is cancelled; absent: it follows from `kind`. */
+  homeBefore: NodeName.nullable().optional(),
 })
 export type MoveOrder = z.infer<typeof MoveOrder>
 

@@ -61,6 +61,8 @@ function vmSpec(index: number): VmSpec {
       migrationMethod: 'none',
       migrationMaxDowntimeMs: 300,
       profile: 'default',
+      startPriority: 50,
+      antiAffinityGroup: '',
     },
     tags: [{ name: 'team0', type: 'user', protected: false }],
   })

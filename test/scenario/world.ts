@@ -138,6 +138,8 @@ export class World {
         migrationMethod: 'none',
         migrationMaxDowntimeMs: 300,
         profile: '',
+        startPriority: 50,
+        antiAffinityGroup: '',
       },
       tags: [],
     })

@@ -34,6 +34,8 @@ export function spec(change: Partial<VmSpec> = {}): VmSpec {
       migrationMethod: 'none',
       migrationMaxDowntimeMs: 300,
       profile: '',
+      startPriority: 50,
+      antiAffinityGroup: '',
     },
     tags: [],
     ...change,
