@@ -1,18 +1,13 @@
 import type { Clock } from '../../base/clock.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import type { DomainInfo, DomainMark, HypervisorEvent } from '../../ports/hypervisor.ts'
-import type { FakeCeph } from './ceph.ts'
-import type { FakeCephClient, FakeWriteResult } from './ceph-image.ts'
-import { domainName, type FakeDomain, type FakeGuest, failed, rbdVolumes } from './domain.ts'
+import type { FakeWriteResult } from './ceph-image.ts'
+import { domainName, type FakeDomain, type FakeGuest, failed } from './domain.ts'
 import type { FakeMigrationNetwork } from './migration.ts'
-import type { FakeProcesses } from './processes.ts'
+import { FakeQemu, type FakeQemuOptions } from './qemu.ts'
 
-export type FakeLibvirtdOptions = {
+export type FakeLibvirtdOptions = FakeQemuOptions & {
   readonly clock: Clock
-  readonly processes: FakeProcesses
-  /** Given: disks are opened, locked and written there, from `address`. */
-  readonly ceph?: FakeCeph
-  readonly address?: string
   /** Given: the start hook; it reads this VM's permit and refuses a start whose mark differs. */
   readonly permitOf?: (uuid: VmUuid) => DomainMark | undefined
   /** Given: the start hook; it refuses a copy whose migration is not the one expected. */
@@ -34,12 +29,14 @@ export class FakeLibvirtd {
   /** Counts ends of libvirtd: calls of an earlier life have no effect. */
   life = 1
   readonly #options: FakeLibvirtdOptions
+  readonly #qemu: FakeQemu
   readonly #guests = new Map<VmUuid, FakeGuest>()
   readonly #listeners = new Set<(event: HypervisorEvent) => void>()
 
   constructor(options: FakeLibvirtdOptions) {
     this.#options = options
     this.clock = options.clock
+    this.#qemu = new FakeQemu(options)
     options.network?.migrations.join(options.network.address, this)
   }
 
@@ -91,8 +88,7 @@ export class FakeLibvirtd {
   /** QEMU is up and its CPUs run. @throws when a disk cannot be opened, or the domain was destroyed meanwhile */
   finishStart(domain: FakeDomain): void {
     if (this.domains.get(domain.uuid) !== domain) throw failed(START_ENDED)
-    const volumes = rbdVolumes(domain.xml)
-    const missing = volumes.find((volume) => this.#options.ceph && !this.#options.ceph.image(volume))
+    const missing = this.#qemu.missingVolume(domain)
     if (missing !== undefined) {
       this.#leave(domain, 'failed')
       throw failed(`error opening image ${missing}: No such file or directory`)
@@ -102,19 +98,13 @@ export class FakeLibvirtd {
     domain.reason = 'booted'
     this.emit(domain.uuid, 'resumed', 'unpaused')
     this.emit(domain.uuid, 'started', 'booted')
-    this.#firstWrite(domain)
+    this.#qemu.writeWhenPossible(domain)
   }
 
   /** The guest writes to each of its disks once. */
   guestWrite(uuid: VmUuid): readonly FakeWriteResult[] {
     const domain = this.domains.get(uuid)
-    const client = domain?.run?.client
-    if (!domain || !client || domain.state !== 'running') return []
-    const stamp = { owner: domain.mark?.life ?? 'unmarked', seq: domain.mark?.seq ?? 0 }
-    return rbdVolumes(domain.xml).flatMap((volume) => {
-      const image = this.#options.ceph?.image(volume)
-      return image ? [client.write(image, stamp)] : []
-    })
+    return domain ? this.#qemu.write(domain) : []
   }
 
   /** The guest ended by itself or by the power button. */
@@ -137,6 +127,7 @@ export class FakeLibvirtd {
     if (domain?.reason !== 'starting-up') return this.#end(uuid, 'host', 'destroyed')
     this.domains.delete(uuid)
     domain.onStartEnded?.(failed(START_ENDED))
+    domain.migration?.domainEnded(domain)
     if (domain.isPersistent) this.define(uuid, domain.xml)
     return true
   }
@@ -164,7 +155,7 @@ export class FakeLibvirtd {
     domain.state = state
     domain.reason = reason
     this.emit(uuid, state === 'paused' ? 'suspended' : 'resumed', state === 'paused' ? 'paused' : 'unpaused')
-    if (state === 'running') this.#firstWrite(domain)
+    if (state === 'running') this.#qemu.writeWhenPossible(domain)
   }
 
   /** Runs the hook for a copy that is to arrive, and takes it into the list. @throws as libvirt would */
@@ -197,13 +188,13 @@ export class FakeLibvirtd {
 
   /** The copy will never be complete. */
   dropArrival(copy: FakeDomain): void {
-    this.#endQemu(copy)
+    this.#qemu.end(copy)
     this.#leave(copy, 'failed')
   }
 
   pauseForMigration(domain: FakeDomain): void {
     // QEMU gives the lock back before the other side may take it.
-    for (const volume of rbdVolumes(domain.xml)) domain.run?.client?.unlock(this.#options.ceph?.image(volume))
+    this.#qemu.unlock(domain)
     domain.state = 'paused'
     domain.reason = 'migration'
     this.emit(domain.uuid, 'suspended', 'migrated')
@@ -213,7 +204,7 @@ export class FakeLibvirtd {
     domain.state = 'running'
     domain.reason = 'migration-canceled'
     this.emit(domain.uuid, 'resumed', 'migrated')
-    this.#firstWrite(domain)
+    this.#qemu.writeWhenPossible(domain)
   }
 
   isQemuAlive(domain: FakeDomain): boolean {
@@ -222,19 +213,21 @@ export class FakeLibvirtd {
 
   /** The copy runs, or will run, elsewhere: libvirt ends the source. */
   endMigrated(domain: FakeDomain): void {
-    this.#endQemu(domain)
-    this.#leave(domain, 'migrated')
+    this.#qemu.end(domain)
+    this.#leave(domain, 'migrated', true)
     this.emit(domain.uuid, 'job-completed', '')
   }
 
   /** libvirt finds that a QEMU it wanted to resume is gone. */
   endLost(domain: FakeDomain): void {
-    this.#leave(domain, 'failed')
+    this.#leave(domain, 'failed', true)
   }
 
   /** libvirt loses track of a guest whose QEMU lives on. */
   forget(uuid: VmUuid): void {
+    const domain = this.domains.get(uuid)
     this.domains.delete(uuid)
+    if (domain) domain.migration?.forgotten(domain)
   }
 
   /** kill -9 of libvirtd: guests live on, calls in flight have no effect unless QEMU was already up. */
@@ -268,49 +261,24 @@ export class FakeLibvirtd {
   }
 
   #launch(domain: FakeDomain): void {
-    const volumes = rbdVolumes(domain.xml)
-    const client = this.#options.ceph?.connect(this.#options.address ?? '10.0.0.1')
-    const pid = this.#options.processes.spawn({
-      uuid: domain.uuid,
-      volumes,
-      onKilled: () => this.#died(domain, pid, client),
-      onTerminated: () => void this.#terminated(domain, pid, client),
+    const isOurs = () => this.domains.get(domain.uuid) === domain && !this.#isPartOfMigration(domain)
+    this.#qemu.launch(domain, {
+      onKilled: () => isOurs() && this.#leave(domain, 'crashed'),
+      onTerminated: () => {
+        if (!isOurs()) return
+        this.emit(domain.uuid, 'shutdown', 'host')
+        this.#leave(domain, 'shutdown')
+      },
     })
-    domain.run = { pid, client }
-    for (const volume of volumes) {
-      const image = this.#options.ceph?.image(volume)
-      if (client && image) client.open(image)
-    }
   }
 
   #end(uuid: VmUuid, by: 'guest' | 'host', reason: string): boolean {
     const domain = this.domains.get(uuid)
     if (!domain?.run) return false
-    this.#endQemu(domain)
+    this.#qemu.end(domain)
     this.emit(uuid, 'shutdown', by)
     this.#leave(domain, reason)
     return true
-  }
-
-  /** QEMU ends in an orderly way. */
-  #endQemu(domain: FakeDomain): void {
-    if (!domain.run) return
-    this.#options.processes.exit(domain.run.pid)
-    domain.run.client?.close()
-  }
-
-  #terminated(domain: FakeDomain, pid: number, client: FakeCephClient | undefined): void {
-    client?.close()
-    if (this.domains.get(domain.uuid)?.run?.pid !== pid || this.#isPartOfMigration(domain)) return
-    this.emit(domain.uuid, 'shutdown', 'host')
-    this.#leave(domain, 'shutdown')
-  }
-
-  #died(domain: FakeDomain, pid: number, client: FakeCephClient | undefined): void {
-    client?.die()
-    // A forgotten domain has another entry, or none, in the list.
-    if (this.domains.get(domain.uuid)?.run?.pid !== pid || this.#isPartOfMigration(domain)) return
-    this.#leave(domain, 'crashed')
   }
 
   /** True: a source whose copy is complete stays listed until the migration ends. */
@@ -320,25 +288,15 @@ export class FakeLibvirtd {
     return true
   }
 
-  #leave(domain: FakeDomain, reason: string): void {
-    const wasActive = domain.state !== 'shutoff'
+  #leave(domain: FakeDomain, reason: string, wasRunning = domain.run !== undefined): void {
     const { migration } = domain
     domain.migration = undefined
     domain.run = undefined
     domain.state = 'shutoff'
     domain.reason = reason
     if (!domain.isPersistent) this.domains.delete(domain.uuid)
-    if (wasActive) this.emit(domain.uuid, 'stopped', reason === 'crashed' ? 'failed' : reason)
-    migration?.qemuEnded(domain)
-  }
-
-  #firstWrite(domain: FakeDomain): void {
-    const pid = domain.run?.pid
-    const attempt = () => {
-      if (domain.run?.pid !== pid || !this.guestWrite(domain.uuid).includes('waiting')) unsubscribe?.()
-    }
-    const unsubscribe = this.#options.ceph?.onChange(attempt)
-    attempt()
+    if (wasRunning) this.emit(domain.uuid, 'stopped', reason === 'crashed' ? 'failed' : reason)
+    migration?.domainEnded(domain)
   }
 }
 
