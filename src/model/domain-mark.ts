@@ -32,6 +32,16 @@ export function parsePermit(text: string): { readonly life: LifeId; readonly seq
   return match ? { life: LifeId.parse(match[1]), seq: Number(match[2]) } : undefined
 }
 
+/** Text of a file that lets one copy arrive: one line, the migration's id. @throws Error when the id is no plain word */
+export function formatIncoming(migrationId: string): string {
+  return `${word(migrationId)}\n`
+}
+
+/** Reads such a file; undefined when it is not one. */
+export function parseIncoming(text: string): string | undefined {
+  return /^([A-Za-z0-9._-]+)\n?$/.exec(text)?.[1]
+}
+
 /** Neither XML nor shell may see anything but a plain word. */
 function word(text: string): string {
   if (!LIFE_WORD.test(text)) throw new Error(`not a plain word: ${JSON.stringify(text)}`)
