@@ -1,4 +1,5 @@
-import { compatState, type VmSpec, type VmStatus } from './domain.ts'
+import { compatState } from './compat-state.ts'
+import type { VmSpec, VmStatus } from './domain.ts'
 import type { DomainFacts, DomainNetwork } from './domain-xml.ts'
 import type { GuestStats } from './node.ts'
 

@@ -21,10 +21,10 @@ export type MigrationMethod = z.infer<typeof MigrationMethod>
 /** Start priority of a VM that was given none. */
 export const DEFAULT_START_PRIORITY = 50
 
-/** Name of VMs that should not share a node. */
+/** Name of a group of VMs that should not share a node; empty: none. */
 export const AntiAffinityGroup = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be up to 64 letters, digits, dots, underscores or hyphens')
+  .regex(/^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$/, 'must be up to 64 letters, digits, dots, underscores or hyphens')
 
 /** Where and how a VM may run. */
 export const VmMeta = z.object({
@@ -41,7 +41,7 @@ export const VmMeta = z.object({
   /** 0 to 100; of VMs that wait for the same thing, the higher one goes first. */
   startPriority: z.number().int().min(0).max(100).default(DEFAULT_START_PRIORITY),
   /** VMs of one group are kept on different nodes where that is possible; empty: none. */
-  antiAffinityGroup: z.union([z.literal(''), AntiAffinityGroup]).default(''),
+  antiAffinityGroup: AntiAffinityGroup.default(''),
 })
 export type VmMeta = z.infer<typeof VmMeta>
 
@@ -207,10 +207,7 @@ export const VmStatus = z.object({
   /** Migration by which the record came to its holder, until the copy runs there. */
   handedOver: z.string().nullable().default(null),
   /** The last order whose live move failed. isFinal: the VM stays where it is; otherwise it is shut down to start there. */
-  moveFailure: z
-    .object({ orderId: z.string(), reason: z.string(), isFinal: z.boolean() })
-    .nullable()
-    .default(null),
+  moveFailure: z.object({ orderId: z.string(), reason: z.string(), isFinal: z.boolean() }).nullable().default(null),
   vnc: z.object({ listen: z.string(), port: z.number().int() }).nullable(),
   /** Wall time of the last change of phase, for display only. */
   since: z.number(),
@@ -234,32 +231,4 @@ export function emptyVmStatus(seq: number, wallMs: number): VmStatus {
     vnc: null,
     since: wallMs,
   }
-}
-
-/** The one state word that older clients know, derived from wish and fact. */
-export type CompatState =
-  | 'start'
-  | 'restart'
-  | 'shutdown'
-  | 'stop'
-  | 'disable'
-  | 'fail'
-  | 'migrate'
-  | 'migrate-live'
-  | 'provision'
-  | 'import'
-  | 'restore'
-  | 'mirror'
-
-/**
- * Derives the older state word. The order matters: a failure is shown before a wish, a move before a plain running state.
- */
-export function compatState(spec: VmSpec, status: VmStatus): CompatState {
-  if (spec.hold !== null) return spec.hold
-  if (status.phase === 'failed') return 'fail'
-  if (status.migration !== null) return spec.move?.isLiveOnly === true ? 'migrate-live' : 'migrate'
-  const isOn = status.run !== null && status.phase !== 'off'
-  if (spec.power === 'on') return spec.wishes.restart > status.done.restart && isOn ? 'restart' : 'start'
-  if (isOn) return 'shutdown'
-  return spec.power === 'disabled' ? 'disable' : 'stop'
 }

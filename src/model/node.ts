@@ -50,6 +50,7 @@ const Resources = z.object({
   memoryProvisionedMiB: z.number().nonnegative(),
   vcpusAllocated: z.number().int().nonnegative(),
 })
+/** What a node has, and what its VMs use of it. */
 export type Resources = z.infer<typeof Resources>
 
 /** Facts about a node, and what it does. Writer: the node, on change and at every heartbeat; at most 16 kB. */
@@ -76,6 +77,8 @@ export const NodeStatus = z.object({
   versions: z.object({ pvc: z.string(), libvirt: z.string(), qemu: z.string(), kernel: z.string() }),
   os: z.string(),
   arch: z.string(),
+  /** Name of the processor: a guest that sees it as it is can only move live between equal ones. */
+  cpuModel: z.string().optional(),
   resources: Resources,
   /** VMs that run here, sorted; empty when there are more than the document can hold: then vms/U/status tells. */
   runningDomains: z.array(VmUuid),

@@ -1,12 +1,15 @@
-import { emptyVmStatus, isVmSpec, type Tag, type VmSpec, type VmTombstone } from '../model/domain.ts'
+import type { Decision } from '../model/decision.ts'
+import { emptyVmStatus, isVmSpec, type Tag, type VmMeta, type VmSpec, type VmTombstone } from '../model/domain.ts'
 import { type DomainFacts, parseDomainXml, withUuid } from '../model/domain-xml.ts'
 import { hasCode, PvcError } from '../model/errors.ts'
 import { type NodeName, VmUuid } from '../model/ids.ts'
-import { choosePlacement } from '../model/placement.ts'
+import { archOf } from '../model/move.ts'
+import { choosePlacement, type Placement } from '../model/placement.ts'
 import type { StoreSession, Versioned } from '../ports/store.ts'
 import { tree } from '../schema/tree.ts'
+import { decisionOf, keepDecision } from './decisions.ts'
 import { connectedSession, type OperationsDeps, seeOwnWrite } from './deps.ts'
-import { placementNodes } from './node-choice.ts'
+import { indexedPlacement } from './node-choice.ts'
 import { addTag, argumentError, checkSize, definitionFields, type MetaChange, newMeta } from './plan.ts'
 import { readCluster, readNode } from './view.ts'
 import { knownNodes } from './vm-edit.ts'
@@ -30,10 +33,28 @@ export type NewVm = {
  * @throws PVC_XML_INVALID, PVC_ARGUMENT_INVALID, PVC_OBJECT_EXISTS, PVC_STATE_REFUSED
  */
 export async function defineVm(deps: OperationsDeps, request: NewVm): Promise<VmSpec> {
+  const { spec, decision } = planDefine(deps, request)
+  const defined = await writeVm(deps, spec)
+  if (decision !== undefined) await keepDecision(deps, defined.uuid, decision)
+  return defined
+}
+
+/**
+ * What a definition would become, and the choice of its node (undefined: the client named it). Changes nothing.
+ * @throws PVC_XML_INVALID, PVC_ARGUMENT_INVALID, PVC_OBJECT_EXISTS, PVC_STATE_REFUSED
+ */
+export function planDefine(
+  deps: OperationsDeps,
+  request: NewVm,
+): { readonly spec: VmSpec; readonly decision: Decision | undefined } {
   const parsed = parseDomainXml(request.xml)
   const uuid = parsed.uuid ?? VmUuid.parse(crypto.randomUUID())
   const xml = parsed.uuid === undefined ? withUuid(request.xml, uuid) : request.xml
-  const spec = newSpec(deps, request, xml, { ...parsed, uuid })
+  return newSpec(deps, request, xml, { ...parsed, uuid })
+}
+
+async function writeVm(deps: OperationsDeps, spec: VmSpec): Promise<VmSpec> {
+  const { uuid } = spec
   const session = connectedSession(deps)
   const undo: (() => Promise<void>)[] = []
   try {
@@ -62,16 +83,17 @@ function newSpec(
   request: NewVm,
   xml: string,
   facts: DomainFacts & { readonly uuid: VmUuid },
-): VmSpec {
+): { readonly spec: VmSpec; readonly decision: Decision | undefined } {
   const nodeLimit = knownNodes(deps, 'limit', request.nodeLimit ?? [])
-  const meta = newMeta({ ...request.meta, nodeLimit })
+  const meta = newMeta({ ...request.meta, nodeLimit }, deps.defaults.maxDowntimeMs)
+  const { node, placement } = chooseNode(deps, request, facts, meta)
   const bare: VmSpec = {
     uuid: facts.uuid,
     name: facts.name,
     generation: 1,
     power: 'off',
     wishes: { start: 0, restart: 0, stopNow: 0 },
-    node: chooseNode(deps, request, facts, nodeLimit),
+    node,
     lastNode: null,
     move: null,
     hold: null,
@@ -84,34 +106,34 @@ function newSpec(
     (spec, tag) => addTag(spec, tag, true, 'protected_tags'),
     tagged,
   ).tags
-  return { ...bare, tags }
+  const about = { at: deps.clock.wallMs(), kind: 'define', from: null } as const
+  return { spec: { ...bare, tags }, decision: placement && decisionOf(placement, about) }
 }
 
-function chooseNode(
-  deps: OperationsDeps,
-  request: NewVm,
-  facts: DomainFacts,
-  nodeLimit: readonly NodeName[],
-): NodeName {
+type Chosen = { readonly node: NodeName; readonly placement: Placement | undefined }
+
+function chooseNode(deps: OperationsDeps, request: NewVm, facts: DomainFacts, meta: VmMeta): Chosen {
+  const { nodeLimit, selector, antiAffinityGroup } = meta
   if (request.node !== undefined) {
     const [node] = knownNodes(deps, 'node', [request.node])
     if (node === undefined) throw argumentError('node', 'is required')
     if (nodeLimit.length > 0 && !nodeLimit.includes(node)) throw argumentError('node', `'${node}' is not in the limit`)
     checkSize(facts, node, readNode(deps.index, node)?.status?.resources)
-    return node
+    return { node, placement: undefined }
   }
-  const own = request.meta.selector ?? 'none'
   const placement = choosePlacement(
     {
       memoryMiB: facts.memoryMiB,
       vcpus: facts.vcpus,
       nodeLimit,
-      selector: own === 'none' ? readCluster(deps.index).defaults.selector : own,
+      selector: selector === 'none' ? readCluster(deps.index).defaults.selector : selector,
+      antiAffinityGroup,
+      cpu: { arch: archOf(facts) },
       mustFitNow: false,
     },
-    placementNodes(deps.index),
+    indexedPlacement(deps.index),
   )
-  if (placement.choice !== null) return placement.choice
+  if (placement.choice !== null) return { node: placement.choice, placement }
   throw new PvcError('PVC_STATE_REFUSED', `No node can take VM '${facts.name}': ${placement.reason}`, {
     details: { candidates: placement.candidates },
   })

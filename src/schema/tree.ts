@@ -1,12 +1,5 @@
-import {
-  AuditEntry,
-  AuthToken,
-  Cluster,
-  Decision,
-  PrimaryEpoch,
-  PrimaryLease,
-  SchemaVersion,
-} from '../model/cluster.ts'
+import { AuditEntry, AuthToken, Cluster, PrimaryEpoch, PrimaryLease, SchemaVersion } from '../model/cluster.ts'
+import { VmDecisions } from '../model/decision.ts'
 import { VmArrival, VmDocument, VmNameReservation, VmStatus } from '../model/domain.ts'
 import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
 import { FenceJournal, NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
@@ -33,7 +26,7 @@ const codecs = {
   volume: json(Volume),
   token: json(AuthToken),
   audit: json(AuditEntry),
-  decision: json(Decision),
+  decisions: json(VmDecisions),
 }
 
 function dir<T>(path: string, codec: Key<T>['codec']): Dir<T> {
@@ -79,7 +72,9 @@ export const tree = {
   volumePools: { path: '/storage/volumes' },
   tokens: dir('/auth/tokens', codecs.token),
   audit: dir('/audit', codecs.audit),
-  decisions: dir('/decisions', codecs.decision),
+  /** One document per VM, by its UUID: its latest automatic choices of a node. */
+  decisions: dir('/decisions', codecs.decisions),
+  decisionsOf: (uuid: VmUuid) => ({ path: `/decisions/${uuid}`, codec: codecs.decisions }) satisfies Key<VmDecisions>,
 } as const
 
 /** Permanent parents that must exist before anything else is written, parents first. */

@@ -1,7 +1,7 @@
 import type { RouteInput } from '../../contract/routes.ts'
 import type { vmRoutes } from '../../contract/vm.ts'
+import { compatState } from '../../model/compat-state.ts'
 import { compatMeta } from '../../model/compat-vm.ts'
-import { compatState } from '../../model/domain.ts'
 import { argumentError, type PowerAction } from '../../operations/plan.ts'
 import { byName, eachVm, requireVm, type VmEntry } from '../../operations/view.ts'
 import { defineVm } from '../../operations/vm-define.ts'

@@ -32,6 +32,7 @@ export type HostIdentity = {
   readonly kernel: string
   readonly os: string
   readonly arch: string
+  readonly cpuModel?: string | undefined
 }
 
 /** VMs whose run record this node holds but which do not run yet: they need memory soon. */
@@ -184,6 +185,7 @@ export class Heartbeat {
       },
       os: identity.os,
       arch: identity.arch,
+      ...(identity.cpuModel === undefined ? {} : { cpuModel: identity.cpuModel }),
       resources: hostResources(collector, guests, promised(new Set(guests.runningDomains))),
       runningDomains: guests.runningDomains,
       domainsCount: guests.domainsCount,
