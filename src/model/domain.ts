@@ -54,8 +54,8 @@ export const MovePolicy = z.object({
   bandwidthMiBps: z.number().int().positive().optional(),
   autoConverge: z.boolean().optional(),
   postCopy: z.boolean().optional(),
-  /** Parallel streams; absent: one. */
-  parallel: z.number().int().min(2).max(16).optional(),
+  /** Streams of the copy. */
+  parallel: z.number().int().min(1).max(16).optional(),
 })
 export type MovePolicy = z.infer<typeof MovePolicy>
 

@@ -11,7 +11,7 @@ import { decisionOf, keepDecision } from './decisions.ts'
 import { connectedSession, type OperationsDeps, seeOwnWrite } from './deps.ts'
 import { indexedPlacement } from './node-choice.ts'
 import { addTag, argumentError, checkSize, definitionFields, type MetaChange, newMeta } from './plan.ts'
-import { readCluster, readNode } from './view.ts'
+import { findVm, readCluster, readNode, readVm } from './view.ts'
 import { knownNodes } from './vm-edit.ts'
 import { reserveName } from './vm-name.ts'
 
@@ -39,14 +39,27 @@ export async function defineVm(deps: OperationsDeps, request: NewVm): Promise<Vm
   return defined
 }
 
+type Plan = { readonly spec: VmSpec; readonly decision: Decision | undefined }
+
 /**
  * What a definition would become, and the choice of its node (undefined: the client named it). Changes nothing.
  * @throws PVC_XML_INVALID, PVC_ARGUMENT_INVALID, PVC_OBJECT_EXISTS, PVC_STATE_REFUSED
  */
-export function planDefine(
-  deps: OperationsDeps,
-  request: NewVm,
-): { readonly spec: VmSpec; readonly decision: Decision | undefined } {
+export function previewVm(deps: OperationsDeps, request: NewVm): Plan {
+  const plan = planDefine(deps, request)
+  const { name, uuid } = plan.spec
+  // Whoever defines it in earnest asks the store; an answer for people may be a moment old.
+  if (readVm(deps.index, uuid) !== undefined) throw uuidExists(uuid)
+  if (findVm(deps.index, name) !== undefined)
+    throw new PvcError('PVC_OBJECT_EXISTS', `A VM named '${name}' exists already`)
+  return plan
+}
+
+function uuidExists(uuid: VmUuid): PvcError {
+  return new PvcError('PVC_OBJECT_EXISTS', `A VM with the UUID ${uuid} exists already`)
+}
+
+function planDefine(deps: OperationsDeps, request: NewVm): Plan {
   const parsed = parseDomainXml(request.xml)
   const uuid = parsed.uuid ?? VmUuid.parse(crypto.randomUUID())
   const xml = parsed.uuid === undefined ? withUuid(request.xml, uuid) : request.xml
@@ -83,7 +96,7 @@ function newSpec(
   request: NewVm,
   xml: string,
   facts: DomainFacts & { readonly uuid: VmUuid },
-): { readonly spec: VmSpec; readonly decision: Decision | undefined } {
+): Plan {
   const nodeLimit = knownNodes(deps, 'limit', request.nodeLimit ?? [])
   const meta = newMeta({ ...request.meta, nodeLimit }, deps.defaults.maxDowntimeMs)
   const { node, placement } = chooseNode(deps, request, facts, meta)
@@ -161,8 +174,7 @@ async function createTombstone(
     if (!hasCode(error, 'PVC_STORE_EXISTS')) throw error
   }
   const present = await session.get(key)
-  if (present === undefined || isVmSpec(present.value))
-    throw new PvcError('PVC_OBJECT_EXISTS', `A VM with the UUID ${uuid} exists already`)
+  if (present === undefined || isVmSpec(present.value)) throw uuidExists(uuid)
   return { ...present, value: present.value }
 }
 

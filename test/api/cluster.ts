@@ -136,7 +136,7 @@ export function vmXml(
 async function registerNodes(session: StoreSession): Promise<void> {
   for (const name of NODES) {
     const keys = tree.node(name)
-    await session.create(keys.spec, { name, generation: 1, mode: 'coordinator', wanted: 'ready' })
+    await session.create(keys.spec, { name, generation: 1, mode: 'coordinator', wanted: 'ready', wish: 0 })
     await session.create(keys.fence, CLOSED_JOURNAL)
     await session.create(keys.status, nodeStatus(name))
     await session.create(keys.stats, NO_NODE_STATS)
