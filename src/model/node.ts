@@ -35,6 +35,8 @@ export const NodeSpec = z.object({
   mode: z.enum(['coordinator', 'hypervisor']),
   /** Wanted domain state; `ready` passes through unflush, `flush` ends in flushed. */
   wanted: z.enum(['ready', 'flush']),
+  /** Counts what was asked about the domain state: the node answers each once, also the same wish again. */
+  wish: z.number().int().nonnegative().default(0),
 })
 export type NodeSpec = z.infer<typeof NodeSpec>
 

@@ -1,6 +1,7 @@
 import { AuditEntry, AuthToken, Cluster, PrimaryEpoch, PrimaryLease, SchemaVersion } from '../model/cluster.ts'
 import { VmDecisions } from '../model/decision.ts'
 import { VmArrival, VmDocument, VmNameReservation, VmStatus } from '../model/domain.ts'
+import { FlushRun, FlushTurn } from '../model/flush.ts'
 import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
 import { FenceJournal, NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
 import { Pool, Volume } from '../model/storage.ts'
@@ -18,6 +19,8 @@ const codecs = {
   nodeSeqs: json(NodeSeqs),
   nodeAlive: json(NodeAlive),
   fence: json(FenceJournal),
+  flush: json(FlushRun),
+  flushTurn: json(FlushTurn),
   vm: json(VmDocument),
   vmStatus: json(VmStatus),
   vmArrival: json(VmArrival),
@@ -55,6 +58,7 @@ export const tree = {
     seqs: { path: `/nodes/${name}/seqs`, codec: codecs.nodeSeqs } satisfies Key<NodeSeqs>,
     alive: { path: `/nodes/${name}/alive`, codec: codecs.nodeAlive } satisfies Key<NodeAlive>,
     fence: { path: `/nodes/${name}/fence`, codec: codecs.fence } satisfies Key<FenceJournal>,
+    flush: { path: `/nodes/${name}/flush`, codec: codecs.flush } satisfies Key<FlushRun>,
   }),
   vms: dir('/vms', codecs.vm),
   vm: (uuid: VmUuid) => ({
@@ -64,6 +68,8 @@ export const tree = {
   }),
   /** One znode per VM name: its creation decides who gets the name. */
   vmNames: dir('/vmnames', codecs.vmName),
+  /** Ephemeral: whose turn it is to move VMs off a node or back; the lowest number has it, the name begins with its node. */
+  flushTurns: dir('/locks/flush', codecs.flushTurn),
   pools: dir('/storage/pools', codecs.pool),
   pool: (name: PoolName) => ({ path: `/storage/pools/${name}`, codec: codecs.pool }) satisfies Key<Pool>,
   volumes: (pool: PoolName) => dir(`/storage/volumes/${pool}`, codecs.volume),
@@ -83,6 +89,8 @@ export const TREE_DIRS: readonly string[] = [
   '/nodes',
   '/vms',
   '/vmnames',
+  '/locks',
+  '/locks/flush',
   '/storage',
   '/storage/pools',
   '/storage/volumes',
