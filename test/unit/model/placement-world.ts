@@ -60,7 +60,7 @@ export type VmPlace = {
   readonly run?: string
   /** Node a copy is on its way to. */
   readonly copyTo?: string
-  readonly lastNode?: string
+  readonly lastNode?: string | null
   readonly spec?: Partial<VmSpec>
   readonly meta?: Partial<VmSpec['meta']>
   readonly status?: Partial<VmStatus>
@@ -136,7 +136,7 @@ export function nodeFacts(name: string, change: { isAlive?: boolean; isSilent?: 
     faults: [],
   })
   return {
-    spec: { name: status.name, generation: 1, mode: 'coordinator', wanted: 'ready' },
+    spec: { name: status.name, generation: 1, mode: 'coordinator', wanted: 'ready', wish: 0 },
     status: change.isSilent === true ? undefined : status,
     stats: undefined,
     isAlive: change.isAlive ?? true,
