@@ -115,7 +115,7 @@ async function destroyForeign(context: ActionContext): Promise<ActionOutcome> {
   if (status?.version !== context.observed.status?.version) {
     return { kind: 'overtaken', reason: 'the record changed in between' }
   }
-  ports.log.warn({ vm: uuid, run: status?.value.run ?? null }, 'destroying a domain whose run record is not its own')
+  ports.log.warn({ run: status?.value.run ?? null }, 'destroying a domain whose run record is not its own')
   await ports.files.removePermit(uuid)
   await ports.hypervisor.destroy(uuid)
   return DONE
@@ -127,6 +127,6 @@ async function cleanVolumes(context: ActionContext, volumes: Parameters<typeof p
     await prepareVolumes(ports, volumes, true)
   } catch (error) {
     if (!hasCode(error, 'PVC_VOLUME_LOCKED', 'PVC_CEPH_FAILED', 'PVC_CEPH_TIMEOUT', 'PVC_CEPH_NOT_FOUND')) throw error
-    ports.log.warn({ vm: uuid, error: errorChain(error) }, 'the volumes of an ended VM could not be cleaned')
+    ports.log.warn({ error: errorChain(error) }, 'the volumes of an ended VM could not be cleaned')
   }
 }

@@ -74,7 +74,7 @@ function decideLeftover(o: VmObservation, domain: LocalDomain, memory: VmMemory)
 
 function decideForeign(o: VmObservation, domain: LocalDomain, memory: VmMemory): VmDecision {
   if (domain.mark === undefined && o.spec === undefined && o.status === undefined) {
-    const message = `A domain with UUID ${o.uuid} runs on this node but is not a VM of this cluster; move it away or define it.`
+    const message = `A domain with UUID ${o.uuid} runs on this node but is not a VM of this cluster; shut it down, then define it or keep it elsewhere.`
     return decision(memory, undefined, undefined, [{ id: 'ALIEN_DOMAIN', message }])
   }
   // A guest that left by migration: its QEMU is gone, libvirt will notice.
