@@ -1,4 +1,4 @@
-import { daemonState, type NodeFacts } from './compat-node.ts'
+import { daemonState, domainState, type NodeFacts } from './compat-node.ts'
 import type { Candidate } from './decision.ts'
 import type { Selector, VmSpec, VmStatus } from './domain.ts'
 import type { NodeName, VmUuid } from './ids.ts'
@@ -245,7 +245,7 @@ export function placementNodes(nodes: readonly NodeFacts[], vms: Iterable<VmFact
     name: node.spec.name,
     daemon: node.status === undefined ? undefined : daemonState(node),
     isCertified: node.status?.certified === true,
-    domainState: node.status?.domainState,
+    domainState: node.status === undefined ? undefined : domainState(node),
     arch: node.status?.arch,
     cpuModel: node.status?.cpuModel,
     resources: node.status?.resources,

@@ -7,15 +7,7 @@ import { Reconciler } from '../../base/reconciler.ts'
 import type { Signal } from '../../base/signal.ts'
 import { errorChain, hasCode } from '../../model/errors.ts'
 import type { NodeName } from '../../model/ids.ts'
-import type {
-  CoordinatorState,
-  DaemonState,
-  DomainState,
-  NodeSeqs,
-  NodeSpec,
-  NodeStats,
-  NodeStatus,
-} from '../../model/node.ts'
+import type { CoordinatorState, DaemonState, DomainState, NodeSeqs, NodeStats, NodeStatus } from '../../model/node.ts'
 import type { Log } from '../../ports/log.ts'
 import { tree } from '../../schema/tree.ts'
 import type { FaultBoard } from '../faults.ts'
@@ -50,8 +42,7 @@ export type HeartbeatOptions = {
   readonly faults: FaultBoard
   readonly seqs: SeqKeeper
   readonly daemon: Signal<DaemonState>
-  /** Wanted domain state; undefined while it is not known. */
-  readonly wanted: () => NodeSpec['wanted'] | undefined
+  readonly domainState: () => DomainState
   /** Promised to VMs other than those that run. */
   readonly promised: (running: ReadonlySet<string>) => Promised
   readonly clock: Clock
@@ -157,7 +148,7 @@ export class Heartbeat {
   }
 
   #currentStatus({ life, bootId }: Presence): NodeStatus {
-    const { self, identity, membership, collector, wanted, promised } = this.#options
+    const { self, identity, membership, collector, domainState, promised } = this.#options
     const previous = membership.previousStatus
     this.#beat ??= previous?.heartbeat ?? 0
     const facts = collector.facts()
@@ -175,7 +166,7 @@ export class Heartbeat {
       ack: previous?.ack ?? 0,
       daemon: this.#options.daemon.value,
       certified: membership.certificate() !== undefined,
-      domainState: domainState(wanted(), guests.domainsCount),
+      domainState: domainState(),
       coordinator: this.#options.coordinator,
       versions: {
         pvc: identity.pvc,
@@ -239,11 +230,6 @@ type Written = {
 /** Nothing is known to be written in a new session; statistics wait for their first sample. */
 function blank(session: Presence['session'] | undefined): Written {
   return { session, statusAtMs: undefined, statsAtMs: undefined, newsKey: '', statsRevision: 0 }
-}
-
-function domainState(wanted: NodeSpec['wanted'] | undefined, running: number): DomainState {
-  if (wanted !== 'flush') return 'ready'
-  return running === 0 ? 'flushed' : 'flush'
 }
 
 type Running = Pick<NodeStatus, 'runningDomains' | 'domainsCount'> & {
