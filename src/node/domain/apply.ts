@@ -122,7 +122,7 @@ async function destroyForeign(context: ActionContext): Promise<ActionOutcome> {
 }
 
 async function cleanVolumes(context: ActionContext, volumes: Parameters<typeof prepareVolumes>[1]): Promise<void> {
-  const { ports, uuid } = context
+  const { ports } = context
   try {
     await prepareVolumes(ports, volumes, true)
   } catch (error) {
