@@ -25,8 +25,8 @@ export type VmAction =
       readonly maxDowntimeMs: number
     }
   | { readonly kind: 'abort-copy' }
-  /** Source: the copy is complete, so end our own QEMU for good before the record is handed over. */
-  | { readonly kind: 'end-source' }
+  /** Source: the copy is complete, so end our own QEMU for good, then hand the record over by `patch`. */
+  | { readonly kind: 'end-source'; readonly patch: StatusPatch }
   /** Source: libvirt left the guest paused and no copy is complete: let it run on. */
   | { readonly kind: 'resume' }
   /** Target: what the source waits for. */

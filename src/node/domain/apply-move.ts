@@ -6,6 +6,7 @@ import type { ActionOutcome, VmAction } from './action.ts'
 import type { ActionContext } from './context.ts'
 import type { Certificate, DomainPorts } from './ports.ts'
 import { prepareVolumes } from './volumes/prepare.ts'
+import { writeStatus } from './write-status.ts'
 
 /** A domain may only be made to run while the session is certain to live this long (protocol N4). */
 const START_LEASE_MS = 2000
@@ -37,7 +38,7 @@ export async function applyMove(context: ActionContext, action: MoveAction): Pro
       await ports.hypervisor.abortMigration(uuid)
       return DONE
     case 'end-source':
-      return endSource(context)
+      return endSource(context, action)
     case 'resume':
       await ports.hypervisor.resume(uuid)
       return DONE
@@ -67,15 +68,19 @@ async function copy(context: ActionContext, action: MoveAction & { kind: 'copy' 
   return DONE
 }
 
-async function endSource(context: ActionContext): Promise<ActionOutcome> {
-  const { ports, uuid, observed } = context
+/**
+ * Ends our QEMU and hands the record over in one go: the guest stands still meanwhile, and libvirt answers nothing about a
+ * domain whose migration it is finishing.
+ */
+async function endSource(context: ActionContext, action: MoveAction & { kind: 'end-source' }): Promise<ActionOutcome> {
+  const { ports, uuid, observed, look } = context
   const { qemuPid, spec } = observed.observation
   await ports.files.removePermit(uuid)
-  if (qemuPid === undefined) return DONE
-  const end = await ports.files.endQemu(uuid, qemuPid, END_GRACE_MS)
+  const end = qemuPid === undefined ? 'ended' : await ports.files.endQemu(uuid, qemuPid, END_GRACE_MS)
   // A killed client leaves its watch on the image, and the next migration would hang on it.
   if (end === 'killed' && isVmSpec(spec)) await prepareVolumes(ports, spec.rbdList, true)
-  return DONE
+  if (look().isResumedSinceSwitch) return { kind: 'overtaken', reason: 'libvirt let the guest run on here' }
+  return writeStatus(context, action.patch)
 }
 
 async function sayArrival(context: ActionContext, arrival: VmArrival): Promise<ActionOutcome> {

@@ -1,14 +1,11 @@
 import { unreachable } from '../../base/assert.ts'
-import type { VmStatus } from '../../model/domain.ts'
 import { type ErrorCode, errorChain, hasCode, PvcError } from '../../model/errors.ts'
-import type { Versioned } from '../../ports/store.ts'
 import { tree } from '../../schema/tree.ts'
-import type { ActionOutcome, StatusPatch, VmAction } from './action.ts'
+import type { ActionOutcome, VmAction } from './action.ts'
 import { applyMove, hasTime } from './apply-move.ts'
 import type { ActionContext } from './context.ts'
-import { applyPatch } from './patch.ts'
-import { vncOf } from './vnc.ts'
 import { prepareVolumes } from './volumes/prepare.ts'
+import { writeStatus } from './write-status.ts'
 
 /** Trying again cannot help before somebody changes something. */
 const FINAL_CODES: readonly ErrorCode[] = ['PVC_VOLUME_LOCKED', 'PVC_CEPH_NOT_FOUND', 'PVC_XML_INVALID']
@@ -20,7 +17,7 @@ export async function applyVmAction(context: ActionContext, action: VmAction): P
   const { ports, uuid } = context
   switch (action.kind) {
     case 'write':
-      return write(context, action.patch)
+      return writeStatus(context, action.patch)
     case 'start':
       return ports.starts.run(() => start(context, action))
     case 'shutdown':
@@ -55,29 +52,6 @@ export async function applyVmAction(context: ActionContext, action: VmAction): P
     default:
       return unreachable(action)
   }
-}
-
-async function write(context: ActionContext, patch: StatusPatch): Promise<ActionOutcome> {
-  const { ports, certificate, uuid, observed } = context
-  const before = observed.status
-  if (before === undefined) throw new PvcError('PVC_STORE_MISSING', `status of VM ${uuid} vanished`)
-  const next = applyPatch(before.value, await withVnc(context, before, patch), ports.clock.wallMs())
-  try {
-    await certificate.session.set(tree.vm(uuid).status, next, before.version)
-    // Noted only once acknowledged: a number that was perhaps never written would make the true record look rolled back.
-    ports.seqs.check(uuid, next.seq)
-  } catch (error) {
-    if (hasCode(error, 'PVC_STORE_VERSION')) return { kind: 'overtaken', reason: 'the status changed in between' }
-    throw error
-  }
-  return DONE
-}
-
-/** The VNC address is known only once the domain runs, so it is added to the news that it does. */
-async function withVnc(context: ActionContext, before: Versioned<VmStatus>, patch: StatusPatch): Promise<StatusPatch> {
-  if (patch.phase !== 'running' || before.value.startedGeneration !== 0) return patch
-  const xml = await context.ports.hypervisor.xml(context.uuid)
-  return { ...patch, vnc: xml === undefined ? null : vncOf(xml) }
 }
 
 async function start(context: ActionContext, action: VmAction & { kind: 'start' }): Promise<ActionOutcome> {

@@ -1,4 +1,5 @@
 import { isVmSpec, type Migration, type MoveOrder, type VmSpec, type VmStatus } from '../../model/domain.ts'
+import type { StatusPatch } from './action.ts'
 import { decision, type VmDecision } from './decision.ts'
 import type { VmMemory } from './memory.ts'
 import type { LocalDomain, MoveTarget, VmObservation } from './observation.ts'
@@ -121,7 +122,9 @@ export function isComplete(o: VmObservation, migration: Migration): boolean {
 /** The guest stands still here; as soon as the copy is complete there, our QEMU ends and can never run again (L3). */
 function switched(o: VmObservation, migration: Migration, isReturned: boolean, memory: VmMemory): VmDecision {
   if (isComplete(o, migration) && !o.move.isResumedSinceSwitch) {
-    return o.qemuPid === undefined ? handOver(o, migration, memory) : decision(memory, { kind: 'end-source' })
+    return o.qemuPid === undefined
+      ? handOver(o, migration, memory)
+      : decision(memory, { kind: 'end-source', patch: handOverPatch(migration) })
   }
   const wait = waited(o, memory, `switched ${migration.id}`)
   // Safe because the record is still ours: the copy there is never resumed without it.
@@ -161,10 +164,13 @@ export function decideSourceGone(o: VmObservation, migration: Migration, memory:
   return decision(memory, { kind: 'write', why: 'the guest ended while it was moved', patch: { migration: null } })
 }
 
+function handOverPatch(migration: Migration): StatusPatch {
+  const run = { ...migration.to, holder: null }
+  return { run, migration: null, handedOver: migration.id, moveFailure: null, phase: 'migrating' }
+}
+
 /** No QEMU of this VM can run here any more, whatever libvirt still lists: the record goes to the target. */
 function handOver(o: VmObservation, migration: Migration, memory: VmMemory): VmDecision {
   if (o.permit !== undefined) return decision(memory, { kind: 'revoke-permit' })
-  const run = { ...migration.to, holder: null }
-  const patch = { run, migration: null, handedOver: migration.id, moveFailure: null, phase: 'migrating' as const }
-  return decision(memory, { kind: 'write', why: 'handed over', patch })
+  return decision(memory, { kind: 'write', why: 'handed over', patch: handOverPatch(migration) })
 }

@@ -43,7 +43,10 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
     if (decision.action === undefined) return { isIdle: true, wakeInMs: decision.wakeInMs }
     const { action } = decision
     log.info({ action: describe(action) }, `vm ${action.kind}`)
-    const outcome = await applyVmAction({ ports, certificate, uuid, observed, startCopy: copies.start }, action)
+    const outcome = await applyVmAction(
+      { ports, certificate, uuid, observed, look: copies.look, startCopy: copies.start },
+      action,
+    )
     memory = rememberOutcome(memory, action, outcome)
     if (outcome.kind !== 'done') log.warn({ action: action.kind, reason: outcome.reason }, 'vm action did not succeed')
     return { isIdle: action.kind === 'shutdown', wakeInMs: decision.wakeInMs }
