@@ -37,6 +37,8 @@ const ZookeeperSection = z.strictObject({
 
 const LibvirtSection = z.strictObject({
   uri: z.string().default('qemu:///system'),
+  /** How this node's libvirt talks to the target's at a live migration. Guests' memory itself goes unencrypted. */
+  migrationScheme: z.enum(['qemu+tcp', 'qemu+tls', 'qemu+ssh']).default('qemu+tcp'),
 })
 
 const CephSection = z.strictObject({

@@ -16,6 +16,11 @@ export function formatMarkElement(mark: { readonly life: string; readonly seq: n
   return `<${MARK_PREFIX}:run xmlns:${MARK_PREFIX}="${MARK_NAMESPACE}" life="${word(mark.life)}" seq="${mark.seq}"/>`
 }
 
+/** The same for libvirt's call that changes metadata: it adds prefix and namespace itself. @throws Error likewise */
+export function formatBareMark(mark: { readonly life: string; readonly seq: number }): string {
+  return `<run life="${word(mark.life)}" seq="${mark.seq}"/>`
+}
+
 /** The metadata element that says by which migration a copy arrives. @throws Error when the id is no plain word */
 export function formatMigrationElement(migrationId: string): string {
   return `<${MARK_PREFIX}:migration xmlns:${MARK_PREFIX}="${MARK_NAMESPACE}" id="${word(migrationId)}"/>`

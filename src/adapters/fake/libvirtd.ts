@@ -187,9 +187,10 @@ export class FakeLibvirtd {
   }
 
   /** The copy will never be complete. */
-  dropArrival(copy: FakeDomain): void {
+  dropArrival(copy: FakeDomain, reason: 'failed' | 'destroyed'): void {
     this.#qemu.end(copy)
-    this.#leave(copy, 'failed')
+    if (reason === 'destroyed') this.emit(copy.uuid, 'shutdown', 'host')
+    this.#leave(copy, reason)
   }
 
   pauseForMigration(domain: FakeDomain): void {
@@ -200,27 +201,18 @@ export class FakeLibvirtd {
     this.emit(domain.uuid, 'suspended', 'migrated')
   }
 
-  resumeFromMigration(domain: FakeDomain): void {
+  resumeFromMigration(domain: FakeDomain, reason: 'migration-canceled' | 'unpaused'): void {
     domain.state = 'running'
-    domain.reason = 'migration-canceled'
-    this.emit(domain.uuid, 'resumed', 'migrated')
+    domain.reason = reason
+    this.emit(domain.uuid, 'resumed', reason === 'unpaused' ? 'unpaused' : 'migrated')
     this.#qemu.writeWhenPossible(domain)
-  }
-
-  isQemuAlive(domain: FakeDomain): boolean {
-    return domain.run !== undefined
   }
 
   /** The copy runs, or will run, elsewhere: libvirt ends the source. */
   endMigrated(domain: FakeDomain): void {
     this.#qemu.end(domain)
-    this.#leave(domain, 'migrated', true)
+    this.#leave(domain, 'migrated')
     this.emit(domain.uuid, 'job-completed', '')
-  }
-
-  /** libvirt finds that a QEMU it wanted to resume is gone. */
-  endLost(domain: FakeDomain): void {
-    this.#leave(domain, 'failed', true)
   }
 
   /** libvirt loses track of a guest whose QEMU lives on. */
@@ -243,7 +235,6 @@ export class FakeLibvirtd {
   /** libvirtd is back: it finds running guests again; those that died meanwhile are gone. */
   start(): void {
     this.isUp = true
-    for (const domain of [...this.domains.values()]) domain.migration?.libvirtdStarted(this)
     this.#tell({ kind: 'connection', connected: true })
   }
 
@@ -261,7 +252,7 @@ export class FakeLibvirtd {
   }
 
   #launch(domain: FakeDomain): void {
-    const isOurs = () => this.domains.get(domain.uuid) === domain && !this.#isPartOfMigration(domain)
+    const isOurs = () => this.domains.get(domain.uuid) === domain
     this.#qemu.launch(domain, {
       onKilled: () => isOurs() && this.#leave(domain, 'crashed'),
       onTerminated: () => {
@@ -281,14 +272,8 @@ export class FakeLibvirtd {
     return true
   }
 
-  /** True: a source whose copy is complete stays listed until the migration ends. */
-  #isPartOfMigration(domain: FakeDomain): boolean {
-    if (domain.migration?.phase !== 'complete') return false
-    domain.run = undefined
-    return true
-  }
-
-  #leave(domain: FakeDomain, reason: string, wasRunning = domain.run !== undefined): void {
+  #leave(domain: FakeDomain, reason: string): void {
+    const wasRunning = domain.run !== undefined
     const { migration } = domain
     domain.migration = undefined
     domain.run = undefined

@@ -87,8 +87,6 @@ export class FakeMigration {
   #copy: FakeDomain | undefined
   #timer: Timer | undefined
   #settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined
-  /** The source was paused by the switch and its libvirtd died: resumed when that is back. */
-  #isSourceCut = false
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -129,15 +127,16 @@ export class FakeMigration {
 
   /** `domjobabort` at the source: the guest goes on there. Too late once the copy is complete. */
   abort(): void {
-    if (this.phase !== 'complete') this.#fail('operation aborted: migration out job: canceled by client')
+    if (this.phase !== 'complete') this.#fail("operation aborted: job 'migration out' canceled by client")
   }
 
   /** One of the two domains has ended. */
   domainEnded(domain: FakeDomain): void {
-    if (this.phase === 'ended') return
+    // A source that ends when its copy is complete has done its part.
+    if (this.phase === 'ended' || this.phase === 'complete') return
     if (domain === this.#copy) {
       this.#copy = undefined
-      this.#notice('internal error: early end of file from monitor')
+      this.#notice('internal error: qemu unexpectedly closed the monitor')
     } else this.#fail('operation failed: domain is not running')
   }
 
@@ -153,35 +152,22 @@ export class FakeMigration {
   /** libvirtd of one side was killed. */
   libvirtdDied(libvirtd: FakeLibvirtd): void {
     if (libvirtd === this.#parts.target) {
-      // The copy is found and ended when that libvirtd is back.
-      if (this.phase !== 'complete') this.#notice('Lost connection to destination host')
+      if (this.phase !== 'complete') this.#notice('internal error: client socket is closed')
       return
     }
-    this.#timer?.cancel()
+    const { phase } = this
     this.#settle?.reject(failed('the connection to libvirt broke'))
-    if (this.phase === 'complete') {
-      this.#end()
-      return
-    }
-    this.#isSourceCut = this.phase === 'switch'
-    // The target ends a copy whose sender has gone.
-    this.#dropCopy()
-    if (!this.#isSourceCut) this.#end()
-  }
-
-  /** libvirtd of one side is back. */
-  libvirtdStarted(libvirtd: FakeLibvirtd): void {
-    if (libvirtd === this.#parts.target) this.#dropCopy()
-    else if (this.#isSourceCut) {
-      this.#resumeSource()
-      this.#end()
-    }
+    this.#end()
+    if (phase === 'complete') return
+    // The target ends a copy whose sender has gone; QEMU at the source sees its copy fail and goes on by itself.
+    this.#dropCopy('destroyed')
+    this.#resumeSource('unpaused')
   }
 
   /** The two ends cannot reach each other any more. */
   lineBroke(): void {
     if (this.phase === 'complete') this.#loseFinish()
-    else this.#notice('Lost connection to destination host')
+    else this.#notice('internal error: client socket is closed')
   }
 
   #switch(): void {
@@ -206,18 +192,17 @@ export class FakeMigration {
     const { source, domain } = this.#parts
     const settle = this.#settle
     this.#end()
-    source.endMigrated(domain)
+    if (domain.run) source.endMigrated(domain)
     settle?.resolve()
   }
 
   #loseFinish(): void {
-    const { source, domain, network } = this.#parts
+    const { network } = this.#parts
     this.#after(network.noticeMs, () => {
       const settle = this.#settle
       this.#end()
-      if (source.isQemuAlive(domain)) source.resumeFromMigration(domain)
-      else source.endLost(domain)
-      settle?.reject(failed('operation failed: Lost connection to destination host'))
+      this.#resumeSource('migration-canceled')
+      settle?.reject(failed('internal error: client socket is closed'))
     })
   }
 
@@ -229,24 +214,24 @@ export class FakeMigration {
   #fail(message: string): void {
     if (this.phase === 'ended') return
     const settle = this.#settle
-    this.#resumeSource()
-    if (this.#parts.target.isUp) this.#dropCopy()
     this.#end()
+    this.#resumeSource('migration-canceled')
+    this.#dropCopy('failed')
     settle?.reject(failed(message))
   }
 
-  #resumeSource(): void {
+  #resumeSource(reason: 'migration-canceled' | 'unpaused'): void {
     const { source, domain } = this.#parts
-    if (domain.state === 'paused' && domain.reason === 'migration' && source.isQemuAlive(domain))
-      source.resumeFromMigration(domain)
+    if (domain.state === 'paused' && domain.reason === 'migration' && domain.run !== undefined)
+      source.resumeFromMigration(domain, reason)
   }
 
-  #dropCopy(): void {
+  #dropCopy(reason: 'failed' | 'destroyed'): void {
     const copy = this.#copy
     this.#copy = undefined
     if (!copy || copy.migration !== this) return
     copy.migration = undefined
-    this.#parts.target.dropArrival(copy)
+    this.#parts.target.dropArrival(copy, reason)
   }
 
   #end(): void {

@@ -126,8 +126,7 @@ describe('a fake migration', () => {
     const end = outcome(source.hypervisor.migrate(uuid, request))
     await clock.advance(700)
     expect(await source.files.endQemu(uuid, await source.pid(), 500)).toBe(how)
-    expect(await source.pid()).toBe(-1)
-    expect(await source.shows()).toBe('paused migration')
+    expect([await source.pid(), await source.shows()]).toEqual([-1, 'nothing'])
     expect(await ceph.watchers('vms/g1' as never)).toHaveLength(how === 'killed' ? 2 : 1)
     await clock.advance(200)
     expect([end.word, await source.shows(), await target.shows()]).toEqual(['done', 'nothing', 'paused user'])
@@ -166,7 +165,7 @@ describe('a fake migration', () => {
     let end = outcome(source.hypervisor.migrate(uuid, request))
     await clock.advance(900)
     expect([await source.shows(), await target.shows()]).toEqual(['running migration-canceled', 'paused user'])
-    expect(end.word).toContain('Lost connection')
+    expect(end.word).toContain('socket is closed')
     expect(events).toContain('source: resumed migrated')
 
     await target.hypervisor.destroy(uuid)
@@ -176,7 +175,7 @@ describe('a fake migration', () => {
     await source.files.endQemu(uuid, await source.pid(), 500)
     await clock.advance(200)
     expect([await source.shows(), await target.shows()]).toEqual(['nothing', 'paused user'])
-    expect(end.word).toContain('Lost connection')
+    expect(end.word).toContain('socket is closed')
   })
 
   it.each([300, 650])('whose target dies after %i ms leaves the guest at the source', async (ms) => {
@@ -194,16 +193,15 @@ describe('a fake migration', () => {
     await clock.advance(ms)
     target.libvirtd.stop()
     await clock.advance(1000)
-    expect(end.word).toContain('Lost connection')
+    expect(end.word).toContain('socket is closed')
     expect(await source.hypervisor.get(uuid)).toMatchObject({ state: 'running' })
-    expect(await target.pid()).toBeGreaterThan(0)
     target.libvirtd.start()
     expect([await target.shows(), await target.pid()]).toEqual(['nothing', -1])
   })
 
   it.each([
     [300, 'running booted', 'nothing', 'running booted'],
-    [650, 'paused migration', 'nothing', 'running migration-canceled'],
+    [650, 'running unpaused', 'nothing', 'running unpaused'],
     [750, 'paused migration', 'paused user', 'paused migration'],
   ])('whose source libvirtd dies after %i ms', async (ms, atSource, atTarget, afterStart) => {
     const end = outcome(source.hypervisor.migrate(uuid, request))
