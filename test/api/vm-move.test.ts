@@ -37,6 +37,10 @@ async function startAt(node: NodeName): Promise<void> {
 
 const setNode = (name: NodeName, change: object) =>
   cluster.change(tree.node(name).status, (status) => ({ ...status, ...change }))
+async function setFlushed(name: NodeName): Promise<void> {
+  await cluster.change(tree.node(name).spec, (spec) => ({ ...spec, wanted: 'flush' as const }))
+  await setNode(name, { domainState: 'flushed' })
+}
 const setFree = (name: NodeName, memoryFreeMiB: number) =>
   cluster.change(tree.node(name).status, (status) => ({
     ...status,
@@ -245,7 +249,7 @@ describe('POST /vm/{vm}/node on a VM that is off', () => {
   it('is not held to the memory that is free now, but to the other rules', async () => {
     await setFree(hv3, 0)
     expect((await move('move', { node: 'hv3' })).status).toBe(200)
-    await setNode(hv1, { domainState: 'flush' })
+    await setFlushed(hv1)
     expect((await move('move', { node: 'hv1' })).status).toBe(400)
   })
 
