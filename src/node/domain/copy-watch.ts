@@ -9,12 +9,18 @@ import type { MoveLook } from './observe-move.ts'
 export function createCopyWatch(onNews: () => void) {
   let copyCall: CopyCall | undefined
   let isResumedSinceSwitch = false
+  let isSwitched = false
   return {
-    look: (): MoveLook => ({ copyCall, isResumedSinceSwitch }),
+    look: (): MoveLook => ({
+      copyCall,
+      isResumedSinceSwitch,
+      isSwitched: isSwitched && copyCall?.state === 'running',
+    }),
     /** Starts the call and returns at once. */
     start(id: string, run: () => Promise<void>): void {
       copyCall = { id, state: 'running', error: undefined }
       isResumedSinceSwitch = false
+      isSwitched = false
       const returned = (error: string | undefined) => {
         if (copyCall?.id === id) copyCall = { id, state: 'returned', error }
         onNews()
@@ -26,8 +32,13 @@ export function createCopyWatch(onNews: () => void) {
     },
     /** Takes libvirt's lifecycle events of the domain in their order. */
     event(event: string, detail: string): void {
-      if (event === 'suspended' && detail === 'migrated') isResumedSinceSwitch = false
-      else if (event === 'resumed') isResumedSinceSwitch = true
+      if (event === 'suspended' && detail === 'migrated') {
+        isSwitched = true
+        isResumedSinceSwitch = false
+      } else if (event === 'resumed') {
+        isSwitched = false
+        isResumedSinceSwitch = true
+      } else if (event === 'stopped') isSwitched = false
     },
   }
 }

@@ -5,7 +5,12 @@ import type { CopyCall, LocalDomain, MoveObservation, MoveTarget } from './obser
 import type { Certificate, DomainPorts } from './ports.ts'
 
 /** What the reconciler itself knows of a move: its own call, and libvirt's events since. */
-export type MoveLook = { readonly copyCall: CopyCall | undefined; readonly isResumedSinceSwitch: boolean }
+export type MoveLook = {
+  readonly copyCall: CopyCall | undefined
+  readonly isResumedSinceSwitch: boolean
+  /** By libvirt's word the guest stands still here for the switch of our copy. */
+  readonly isSwitched: boolean
+}
 
 type Subject = {
   readonly ports: DomainPorts
@@ -28,9 +33,10 @@ export async function observeMove(
   const [target, arrival, job] = await Promise.all([
     isLeaving ? readTarget(certificate, spec.node) : undefined,
     migration === null ? undefined : certificate.session.get(tree.vm(uuid).arrival),
-    isSource && migration?.step === 'copy' ? ports.hypervisor.migrationProgress(uuid) : undefined,
+    isSource && migration?.step === 'copy' && !domain.isSwitched ? ports.hypervisor.migrationProgress(uuid) : undefined,
   ])
-  return { target, arrival: arrival?.value, incoming, job, ...look }
+  const { copyCall, isResumedSinceSwitch } = look
+  return { target, arrival: arrival?.value, incoming, job, copyCall, isResumedSinceSwitch }
 }
 
 async function readTarget({ session }: Certificate, node: NodeName): Promise<MoveTarget | undefined> {

@@ -35,13 +35,14 @@ export async function observeVm(
   const [spec, status, domain, permit, incoming] = await Promise.all([
     certificate.session.get(keys.spec),
     certificate.session.get(keys.status),
-    ports.hypervisor.get(uuid),
+    // libvirt answers nothing about a domain whose migration it is finishing, and the guest stands still meanwhile.
+    look.isSwitched ? undefined : ports.hypervisor.get(uuid),
     ports.files.permit(uuid),
     ports.files.incoming(uuid),
   ])
   const isHere = status?.value.run?.node === ports.self || permit !== undefined
   // Looking through /proc is only worth its cost where a QEMU could be left.
-  const local = domain && localDomain(domain)
+  const local = look.isSwitched ? switchedDomain(certificate, status?.value) : domain && localDomain(domain)
   const isDoubtful = local === undefined ? isHere : local.isSwitched
   const qemuPid = isDoubtful ? (await ports.files.qemuProcesses()).get(uuid) : undefined
   const document = spec?.value
@@ -65,6 +66,12 @@ export async function observeVm(
     memory,
   }
   return { observation, status }
+}
+
+/** Our own domain between the switch of its migration and its end. */
+function switchedDomain({ life }: Certificate, status: VmStatus | undefined): LocalDomain {
+  const facts = { isActive: true, isPaused: true, isStarting: false, reason: 'migration' }
+  return { ...facts, isSwitched: true, isArrived: false, mark: { life, seq: status?.seq ?? 0 }, migrationId: undefined }
 }
 
 function localDomain(domain: DomainInfo): LocalDomain {
