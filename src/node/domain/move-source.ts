@@ -11,7 +11,7 @@ const OUTCOME_MS = 10_000
 const PROGRESS_MS = 1000
 /** The guest stands still from the switch to the hand-over, so it is looked at without delay. */
 const SWITCHED_LOOK_MS = 20
-const PREPARE_LOOK_MS = 100
+const PREPARE_LOOK_MS = 20
 const ABORT_LOOK_MS = 500
 
 /** The order behind the present placement; a placement without one counts as an order of its own. */
