@@ -5,7 +5,7 @@ import type { Heartbeat } from './guest-record.ts'
 import type { Lab } from './lab.ts'
 import { pollUntil } from './poll.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
-import { untilVm, vmView } from './vm-view.ts'
+import { nodeViews, untilVm, vmView } from './vm-view.ts'
 
 const vm = 'roamer'
 const uuid = 'aaaaaaaa-0000-4000-8000-000000000003'
@@ -158,7 +158,9 @@ const removed: StoryStep = {
   title: 'a VM removed in the middle of a move leaves nothing anywhere',
   async run(lab) {
     const source = await place(lab)
-    await pollUntil({ what: 'every host’s libvirt', timeoutMs: 30_000 }, async () => (await domains(lab)).length === 1)
+    await pollUntil({ what: 'every node in daemon state run', timeoutMs: 30_000 }, async () =>
+      (await nodeViews(lab)).every((node) => node.daemon_state === 'run'),
+    )
     await lab.pvc(['-q', 'vm', 'move', vm, '-t', source === 'hv2' ? 'hv1' : 'hv2', ...slow])
     await untilCopying(lab, source)
     await lab.pvc(['-q', 'vm', 'remove', '-y', vm], { timeoutMs: 90_000 })
