@@ -160,7 +160,7 @@ function planLeaving(task: FlushTask, context: FlushContext): PlannedStep {
     chooseTarget(task, facts, plan, { nodes, defaultSelector, excluded })
   const placement = choose(new Map([...ruledOut, ...tried.map((node): [NodeName, string] => [node, 'it failed'])]))
   if (placement.choice === null) {
-    if (tried.length === 0 || choose(ruledOut).choice === null) return nowhere(placement.reason, placement)
+    if (tried.length === 0 || choose(ruledOut).choice === null) return nowhere(othersText(self, placement), placement)
     return planned(task, { target: null, method: methodOf(plan), reason: 'every possible target failed', next: null })
   }
   // Only the last possible target may cost the guest its run.
@@ -169,6 +169,14 @@ function planLeaving(task: FlushTask, context: FlushContext): PlannedStep {
   const next = withMove(spec, plan, placement.choice, order)
   const { choice: target, reason } = placement
   return { ...planned(task, { target, method: methodOf(plan), reason, next }), placement }
+}
+
+/** Why no other node can take the VM. */
+function othersText(self: NodeName, { candidates }: Placement): string {
+  const others = candidates.filter(({ node }) => node !== self)
+  return others.length === 0
+    ? 'there is no other node'
+    : others.map(({ node, reason }) => `${node}: ${reason}`).join('; ')
 }
 
 function methodOf({ way }: MovePlan): FlushMethod {

@@ -33,7 +33,8 @@ export class World {
 
   private constructor(cluster: Cluster) {
     const { clock, ensemble, ceph, migrations } = this
-    const shared = { clock, ensemble, ceph, migrations, coordinators: cluster.nodes }
+    const coordinators = cluster.nodes.slice(0, cluster.nodes.length - ((cluster.nodes.length + 1) % 2))
+    const shared = { clock, ensemble, ceph, migrations, coordinators }
     cluster.nodes.forEach((name, index) => {
       this.machines.set(name, new Machine(name, index, shared))
     })
@@ -175,9 +176,9 @@ export class World {
         migrationMethod: 'none',
         migrationMaxDowntimeMs: 300,
         profile: '',
-        ...meta,
         startPriority: 50,
         antiAffinityGroup: '',
+        ...meta,
       },
       tags: [],
     })

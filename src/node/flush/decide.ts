@@ -4,7 +4,14 @@
  */
 import type { Decision } from '../../model/decision.ts'
 import { type FlushRun, type FlushStep, isOver } from '../../model/flush.ts'
-import { compareTasks, type FlushContext, type PlannedStep, planFlush, planReady } from '../../model/flush-plan.ts'
+import {
+  compareTasks,
+  type FlushContext,
+  type PlannedStep,
+  planFlush,
+  planReady,
+  stayed,
+} from '../../model/flush-plan.ts'
 import type { NodeName, VmUuid } from '../../model/ids.ts'
 import { whereabouts } from '../../model/move.ts'
 import type { DomainState } from '../../model/node.ts'
@@ -19,6 +26,8 @@ const AWAY_MS = 10_000
 const RETRY_MS = 60_000
 /** Nodes that come and go make no event here. */
 const LOOK_MS = 1000
+/** A domain may take so long to vanish after its VM has left. */
+const LINGER_MS = 5000
 
 type Todo = Extract<Judged, { is: 'todo' }>
 type Settled = Exclude<Judged, Todo>
@@ -30,20 +39,22 @@ export function decideFlush(s: FlushSnapshot): FlushDecision {
   const memory = refresh(s)
   const judged = judgeAll(s, run, memory)
   const plan = planTodos(s, run, judged)
-  const settled = judged.map((each) => (each.is === 'todo' ? settle(run, each, plan) : each))
+  const settled = judged.map((each) => (each.is === 'todo' ? settle(s.self, run, each, plan) : each))
   const isWork =
     settled.some(({ is }) => is === 'moving' || is === 'revert') || [...plan.values()].some(({ next }) => next)
   const isOurTurn = s.turn.is === 'ours'
   // Nothing is done before the plan is published.
   const isPublished = s.run?.id === run.id
-  const writes = isOurTurn && isPublished ? writesOf(s, run, judged, plan) : []
+  const writes = isOurTurn && isPublished ? writesOf(s, run, settled, plan) : []
   const isEmpty = run.kind === 'ready' || isEmptied(s, settled)
-  const isOverNow = isEmpty && settled.every(({ is }) => is === 'over')
+  const isAllOver = settled.every(({ is }) => is === 'over')
+  const isOverNow = isEmpty && isAllOver
+  const lingerSinceMs = isAllOver && !isEmpty ? (s.memory.lingerSinceMs ?? s.nowMs) : undefined
   const next: FlushRun = fitRun({
     ...run,
     endedAt: isOverNow ? (run.endedAt ?? s.wallMs) : null,
     waitsFor: isWork && s.turn.is === 'waiting' ? s.turn.behind : null,
-    problem: problemOf(s, run, settled),
+    problem: problemOf(s, lingerSinceMs),
     parallel: s.parallel,
     steps: settled.map(({ step }) => step),
   })
@@ -52,7 +63,7 @@ export function decideFlush(s: FlushSnapshot): FlushDecision {
     run: next,
     turn: isWork ? (s.turn.is === 'none' ? 'take' : 'keep') : s.turn.is === 'none' ? 'keep' : 'drop',
     writes,
-    memory: rememberFailures(memory, settled, s.nowMs),
+    memory: { ...rememberFailures(memory, settled, s.nowMs), lingerSinceMs },
     wakeInMs: isOverNow ? undefined : LOOK_MS,
   }
 }
@@ -116,15 +127,16 @@ function planTodos(s: FlushSnapshot, run: FlushRun, judged: readonly Judged[]): 
 }
 
 /** How a VM that was planned stands. */
-function settle(run: FlushRun, todo: Todo, plan: ReadonlyMap<VmUuid, PlannedStep>): Settled {
+function settle(self: NodeName, run: FlushRun, todo: Todo, plan: ReadonlyMap<VmUuid, PlannedStep>): Settled {
   const { task, was, failure } = todo
   const planned = plan.get(task.spec.uuid)
   const { tried } = task
   if (planned === undefined || planned.next === null) {
     const reason = failure === '' ? (planned?.reason ?? '') : failure
     const step = stepOf(task, was, { target: null, state: 'failed', reason, orderId: null, tried: [...tried] })
-    // A flush tries again later; a ready leaves the VM where it is.
-    return run.kind === 'flush' ? { is: 'blocked', step } : { is: 'over', step }
+    // A ready leaves the VM where it is, a flush tries again later; until then nothing is said to be on its way.
+    if (run.kind === 'ready') return { is: 'over', step }
+    return task.spec.node !== self ? { is: 'revert', step, vm: task, next: stayed(task) } : { is: 'blocked', step }
   }
   const { method } = planned
   const target = keptTarget(was, planned) ?? planned.target
@@ -146,14 +158,14 @@ function keptTarget(was: FlushStep | undefined, { placement, target }: PlannedSt
 function writesOf(
   s: FlushSnapshot,
   run: FlushRun,
-  judged: readonly Judged[],
+  settled: readonly Settled[],
   plan: ReadonlyMap<VmUuid, PlannedStep>,
 ): readonly SpecWrite[] {
   const writes: SpecWrite[] = []
   const vms = new Map(s.vms.map((vm) => [vm.spec.uuid, vm]))
-  let moves = judged.filter((each) => each.is === 'moving' && each.isLoad).length
+  let moves = settled.filter((each) => each.is === 'moving' && each.isLoad).length
   const isMoveLeft = moves > 0 || [...plan.values()].some(({ method, next }) => next !== null && isMove(method))
-  for (const each of judged) if (each.is === 'revert') writes.push(writeOf(run, each.vm, 'put back', each.next))
+  for (const each of settled) if (each.is === 'revert') writes.push(writeOf(run, each.vm, 'put back', each.next))
   for (const { vm: uuid, method, next, placement } of plan.values()) {
     const vm = vms.get(uuid)
     if (vm === undefined || next === null) continue
@@ -193,11 +205,12 @@ function isEmptied(s: FlushSnapshot, settled: readonly Settled[]): boolean {
   return settled.every(({ is, step }) => is !== 'blocked' || isOver(step))
 }
 
-function problemOf(s: FlushSnapshot, { kind }: FlushRun, settled: readonly Settled[]): string {
-  if (kind === 'ready' || settled.some(({ is }) => is !== 'over')) return ''
-  if (s.activeDomains === undefined) return 'libvirt on this node does not answer'
-  if (s.activeDomains === 0) return ''
-  return s.activeDomains === 1 ? 'one domain still runs here' : `${s.activeDomains} domains still run here`
+/** Why a node is not empty although no VM is left to be dealt with. */
+function problemOf({ activeDomains, nowMs }: FlushSnapshot, lingerSinceMs: number | undefined): string {
+  if (lingerSinceMs === undefined || nowMs - lingerSinceMs < LINGER_MS) return ''
+  if (activeDomains === undefined) return 'libvirt on this node does not answer'
+  if (activeDomains === 0) return 'a VM that is off still belongs to this node by its run record'
+  return activeDomains === 1 ? 'one domain still runs here' : `${activeDomains} domains still run here`
 }
 
 function rememberFailures(memory: FlushMemory, settled: readonly Settled[], nowMs: number): FlushMemory {

@@ -40,7 +40,7 @@ export function judgeLeaving(vm: VmFacts, was: FlushStep | undefined, look: Look
   if (isOver(was)) return { is: 'over', step: was }
   if (spec.node === look.self) {
     return was.method === 'shutdown' && spec.meta.autostart
-      ? over(vm, was, 'stopped', 'starts again when this node is ready')
+      ? over(vm, was, 'stopped', was.reason)
       : over(vm, was, 'done', 'it is off')
   }
   return judgeGone(vm, was, look)
@@ -68,7 +68,9 @@ function judgeUnderWay(vm: VmFacts, was: FlushStep | undefined, look: Look): Jud
   if (failure?.isFinal) return tryAnother(vm, was, spec.node, failure.reason)
   if (look.isAway(spec.node)) return tryAnother(vm, was, spec.node, `node ${spec.node} went away`)
   const isShutdown = failure !== undefined || (spec.meta.migrationMethod === 'shutdown' && !order.isLiveOnly)
-  return moving(vm, was, isShutdown ? 'shutdown-move' : 'live', failure?.reason ?? '')
+  // Why it goes there now, after others have failed, is worth knowing.
+  const reason = was !== undefined && was.tried.length > 0 ? was.reason : ''
+  return moving(vm, was, isShutdown ? 'shutdown-move' : 'live', failure?.reason ?? reason)
 }
 
 function moving(vm: VmFacts, was: FlushStep | undefined, method: FlushMethod, reason: string): Judged {
@@ -93,6 +95,10 @@ function judgeGone(vm: VmFacts, was: FlushStep, look: Look): Judged {
   const { spec, status } = vm
   if (spec.power !== 'on' || spec.hold !== null) return over(vm, was, 'done', 'it is off')
   if (runs(status)) return over(vm, { ...was, target: spec.node }, 'done', '')
+  // It was only left where it is.
+  if (was.method === 'place' && status.run?.node === spec.node) return over(vm, was, 'done', was.reason)
+  if (status.run !== null && look.isAway(status.run.node))
+    return over(vm, was, 'failed', `node ${status.run.node}, where it went, does not run`)
   if (hasFailed(vm)) return over(vm, was, 'failed', `it does not start: ${status.failedReason}`)
   // Nobody else would see to it: no record names the node that went away.
   const isLost = status.run === null && spec.move?.id === was.orderId && look.isAway(spec.node)

@@ -17,9 +17,11 @@ export type FlushMemory = {
   readonly failedAtMs: ReadonlyMap<VmUuid, number>
   /** Since when a node has not been seen to run. */
   readonly awaySinceMs: ReadonlyMap<NodeName, number>
+  /** Since when every VM is dealt with and the node is not empty all the same; undefined: that is not so. */
+  readonly lingerSinceMs: number | undefined
 }
 
-export const FIRST_MEMORY: FlushMemory = { failedAtMs: new Map(), awaySinceMs: new Map() }
+export const FIRST_MEMORY: FlushMemory = { failedAtMs: new Map(), awaySinceMs: new Map(), lingerSinceMs: undefined }
 
 /** Everything the decision needs, read at once. */
 export type FlushSnapshot = {
