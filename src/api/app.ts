@@ -17,6 +17,7 @@ import { networkHandlers } from './handlers/network.ts'
 import { nodeHandlers } from './handlers/node.ts'
 import { storageHandlers } from './handlers/storage.ts'
 import { vmHandlers } from './handlers/vm.ts'
+import { vmMoveHandlers } from './handlers/vm-move.ts'
 import { Journal } from './journal.ts'
 import { VmJson } from './vm-json.ts'
 
@@ -26,6 +27,7 @@ const HANDLERS = {
   ...nodeHandlers,
   ...storageHandlers,
   ...vmHandlers,
+  ...vmMoveHandlers,
 } satisfies Handlers
 
 /** Largest request: a definition and its arguments. Uploads will have a route of their own. */

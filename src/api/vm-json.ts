@@ -24,6 +24,9 @@ const NO_FACTS: DomainFacts = {
   networks: [],
   controllers: [],
   rbdList: [],
+  isEmulated: false,
+  isCpuPassedThrough: false,
+  liveObstacles: [],
 }
 
 type Written = {

@@ -61,6 +61,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       clock,
       log: log.child({ component: 'libvirt' }),
       createTimeoutMs: config.vm.createTimeoutMs,
+      migration: { ...config.migration, scheme: config.libvirt.migrationScheme },
     }),
     ceph: createCephCli({ user: config.ceph.user, configFile: config.ceph.configFile }),
     files: createNodeFiles({ runDir: config.paths.run, stateDir: config.paths.state }),

@@ -119,7 +119,8 @@ async function serve(config: LoadedConfig): Promise<number> {
   const index = createIndex({ store, clock, log, collections: main, more: others })
   const ceph = createCephCli({ user: config.ceph.adminUser, configFile: config.ceph.configFile })
   const poolStats = new PoolStatsCache({ ceph, clock, log })
-  const operations = { store, index, ceph, poolStats, clock, log: log.child({ component: 'api' }) }
+  const defaults = { maxDowntimeMs: config.migration.maxDowntimeMs }
+  const operations = { store, index, ceph, poolStats, clock, log: log.child({ component: 'api' }), defaults }
   const audit = new AuditLog(operations)
   const deps: ApiDeps = {
     ...operations,

@@ -42,14 +42,12 @@ function phaseOf(vm: Vm): string {
 }
 
 /** What was seen of the VM at one look. */
-type Look = { readonly verdict: Verdict; readonly text: string }
+export type Look = { readonly verdict: Verdict; readonly text: string }
 
-async function lookAt(api: ApiClient, name: string, goal: VmGoal, elapsedMs: () => number): Promise<Look> {
+/** Looks at a VM and judges it; an API that is away for a moment is no failure. */
+export async function lookAtVm(api: ApiClient, name: string, judge: (vm: Vm) => Look): Promise<Look> {
   try {
-    const vm = await fetchVm(api, name)
-    const verdict = judgeVm(vm, goal, elapsedMs())
-    if (verdict !== 'failed') return { verdict, text: phaseOf(vm) }
-    return { verdict, text: `failed on node ${vm.node}: ${vm.failed_reason || 'no reason given.'}` }
+    return judge(await fetchVm(api, name))
   } catch (error) {
     // The API may be moving to another node: the VM's way does not depend on it.
     if (isPassingFailure(error)) return { verdict: 'under-way', text: `unknown, ${error.message}` }
@@ -57,16 +55,30 @@ async function lookAt(api: ApiClient, name: string, goal: VmGoal, elapsedMs: () 
   }
 }
 
+function lookFor(vm: Vm, goal: VmGoal, elapsedMs: number): Look {
+  const verdict = judgeVm(vm, goal, elapsedMs)
+  if (verdict !== 'failed') return { verdict, text: phaseOf(vm) }
+  return { verdict, text: `failed on node ${vm.node}: ${vm.failed_reason || 'no reason given.'}` }
+}
+
+/** Texts of a wait, each made of what was seen last, and its pace. */
+export type FollowStyle = {
+  readonly waiting: (seen: string) => string
+  readonly failed: (seen: string) => string
+  readonly late: (seen: string) => string
+  /** Pause before the next look, after so long a wait; undefined: 200 ms, growing to a second. */
+  readonly pauseMs?: (elapsedMs: number) => number
+}
+
 /**
- * Follows a VM until it reached the goal, with progress on stderr. The API is asked again and again rather than held, so
- * that a wait outlives the API it started on.
- * @throws CommandFailure when the VM failed or `timeoutMs` passed; the change itself stays asked for.
+ * Looks again and again until something is reached, with progress on stderr. The API is asked rather than held, so that a
+ * wait outlives the API it started on.
+ * @throws CommandFailure when it failed or `timeoutMs` passed; what was asked for stays asked for.
  */
-export async function waitForVm(
+export async function follow(
   session: Session,
-  api: ApiClient,
-  name: string,
-  goal: VmGoal,
+  look: (elapsedMs: number) => Promise<Look>,
+  style: FollowStyle,
   timeoutMs: number,
 ): Promise<void> {
   const { clock } = session.host
@@ -76,20 +88,33 @@ export async function waitForVm(
   let pauseMs = FIRST_POLL_MS
   try {
     for (;;) {
-      const { verdict, text } = await lookAt(api, name, goal, elapsedMs)
+      const { verdict, text } = await look(elapsedMs())
       if (verdict === 'reached') return
-      if (verdict === 'failed') throw new CommandFailure(`VM "${name}" ${text}`)
+      if (verdict === 'failed') throw new CommandFailure(style.failed(text))
       const leftMs = timeoutMs - elapsedMs()
-      if (leftMs <= 0) {
-        throw new CommandFailure(
-          `VM "${name}" did not finish "${goal.action}" within ${formatElapsed(timeoutMs)} (${text}), and goes on with it. Look at it with "pvc vm info ${name}".`,
-        )
-      }
-      progress.update(`Waiting for VM "${name}": ${text}`, formatElapsed(elapsedMs()))
-      await sleep(clock, Math.min(pauseMs, leftMs))
+      if (leftMs <= 0) throw new CommandFailure(style.late(text))
+      progress.update(style.waiting(text), formatElapsed(elapsedMs()))
+      await sleep(clock, Math.min(style.pauseMs?.(elapsedMs()) ?? pauseMs, leftMs))
       pauseMs = Math.min(pauseMs * 1.5, SLOWEST_POLL_MS)
     }
   } finally {
     progress.clear()
   }
+}
+
+/** Follows a VM until it reached the goal. @throws CommandFailure as {@link follow} */
+export async function waitForVm(
+  session: Session,
+  api: ApiClient,
+  name: string,
+  goal: VmGoal,
+  timeoutMs: number,
+): Promise<void> {
+  const style: FollowStyle = {
+    waiting: (seen) => `Waiting for VM "${name}": ${seen}`,
+    failed: (seen) => `VM "${name}" ${seen}`,
+    late: (seen) =>
+      `VM "${name}" did not finish "${goal.action}" within ${formatElapsed(timeoutMs)} (${seen}), and goes on with it. Look at it with "pvc vm info ${name}".`,
+  }
+  await follow(session, (elapsedMs) => lookAtVm(api, name, (vm) => lookFor(vm, goal, elapsedMs)), style, timeoutMs)
 }

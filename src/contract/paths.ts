@@ -54,6 +54,8 @@ export const ROUTES = {
   vmState: { method: 'GET', path: '/vm/{vm}/state', access: 'read-only' },
   vmSetState: { method: 'POST', path: '/vm/{vm}/state', access: 'operator' },
   vmNode: { method: 'GET', path: '/vm/{vm}/node', access: 'read-only' },
+  vmMove: { method: 'POST', path: '/vm/{vm}/node', access: 'operator' },
+  vmDecisions: { method: 'GET', path: '/vm/{vm}/decisions', access: 'read-only' },
 
   networkList: { method: 'GET', path: '/network', access: 'read-only' },
 

@@ -6,12 +6,14 @@ import type { RouteId } from './paths.ts'
 import type { Route } from './route.ts'
 import { storageRoutes } from './storage.ts'
 import { vmRoutes } from './vm.ts'
+import { vmMoveRoutes } from './vm-move.ts'
 
 /** Every route with its schemas. The client imports only types from here and plain data from paths.ts. */
 export const CONTRACT = {
   ...clusterRoutes,
   ...nodeRoutes,
   ...vmRoutes,
+  ...vmMoveRoutes,
   ...networkRoutes,
   ...storageRoutes,
 } as const satisfies { readonly [Id in RouteId]: Route }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { AntiAffinityGroup } from '../model/domain.ts'
 import {
   flag,
   optionalFlag,
@@ -12,6 +13,7 @@ import {
   textList,
 } from './argument.ts'
 import { Count, defineRoute, Message } from './route.ts'
+import { Decision, VmMigration } from './vm-move.ts'
 
 const Tag = z.object({ name: z.string(), type: z.string(), protected: z.boolean() })
 
@@ -62,6 +64,10 @@ export const Vm = z.object({
   node_autostart: z.boolean(),
   migration_method: z.string().nullable(),
   migration_max_downtime: Count,
+  /** 0 to 100. Added in 2.0. */
+  start_priority: Count,
+  /** Added in 2.0. */
+  anti_affinity_group: z.string().nullable(),
   tags: z.array(Tag),
   snapshots: z.array(
     z.object({
@@ -95,6 +101,10 @@ export const Vm = z.object({
   version: Count,
   /** True once the node has taken up everything wanted. Added in 2.0. */
   settled: z.boolean(),
+  /** A move under way; null: none. Added in 2.0. */
+  migration: VmMigration.nullable(),
+  /** Why the last move failed, so that the VM stayed; empty: none did. Added in 2.0. */
+  move_failed_reason: z.string(),
 })
 export type Vm = z.infer<typeof Vm>
 
@@ -111,6 +121,11 @@ const migrationMethod = optionalWord(['none', 'live', 'shutdown'])
 /** Milliseconds. */
 const maxDowntime = optionalInteger(1, 600_000)
 
+/** 0 to 100. */
+const startPriority = optionalInteger(0, 100)
+/** Empty text is no group, so it is not the same as an absent one. */
+const group = AntiAffinityGroup.optional()
+
 const VmDefinition = z.object({
   xml: requiredText,
   node: optionalText,
@@ -121,6 +136,15 @@ const VmDefinition = z.object({
   migration_max_downtime: maxDowntime,
   user_tags: textList,
   protected_tags: textList,
+  start_priority: startPriority,
+  anti_affinity_group: group,
+  /** Says what would be defined and where, and does nothing. */
+  dry_run: flag,
+})
+
+const Defined = Message.extend({
+  /** The choice of the node, with `dry_run`. */
+  decision: Decision.optional(),
 })
 
 const NOT_FOUND = ['PVC_OBJECT_NOT_FOUND'] as const
@@ -163,13 +187,13 @@ export const vmRoutes = {
   vmDefine: defineRoute('vmDefine', {
     summary: 'Defines a VM from libvirt XML; it is not started.',
     input: VmDefinition,
-    output: Message,
+    output: Defined,
     errors: DEFINE,
   }),
   vmDefineNamed: defineRoute('vmDefineNamed', {
     summary: 'As POST /vm; the name in the path must be that of the XML.',
     input: VmDefinition.extend({ vm: requiredText }),
-    output: Message,
+    output: Defined,
     errors: DEFINE,
   }),
   vmInfo: defineRoute('vmInfo', {
@@ -200,6 +224,8 @@ export const vmRoutes = {
       node_autostart: z.boolean(),
       migration_method: z.string().nullable(),
       migration_max_downtime: Count,
+      start_priority: Count,
+      anti_affinity_group: z.string().nullable(),
     }),
     errors: NOT_FOUND,
   }),
@@ -212,6 +238,8 @@ export const vmRoutes = {
       migration_method: migrationMethod,
       migration_max_downtime: maxDowntime,
       profile: optionalText,
+      start_priority: startPriority,
+      anti_affinity_group: group,
       version: expectedVersion,
     }),
     output: Message,

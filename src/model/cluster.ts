@@ -57,16 +57,3 @@ export const AuditEntry = z.object({
   requestId: z.string(),
 })
 export type AuditEntry = z.infer<typeof AuditEntry>
-
-/** An automatic choice and its reasons, shown by `pvc vm why`. */
-export const Decision = z.object({
-  at: z.number(),
-  vm: z.string(),
-  kind: z.string(),
-  choice: z.string().nullable(),
-  reason: z.string(),
-  candidates: z.array(
-    z.object({ node: NodeName, eligible: z.boolean(), reason: z.string(), score: z.number().nullable() }),
-  ),
-})
-export type Decision = z.infer<typeof Decision>

@@ -1,6 +1,7 @@
 import type { Cluster } from './cluster.ts'
 import { daemonState, domainState, healthOf, type NodeFacts, nodeFaults } from './compat-node.ts'
-import { compatState, type VmSpec, type VmStatus } from './domain.ts'
+import { compatState } from './compat-state.ts'
+import type { VmSpec, VmStatus } from './domain.ts'
 import { FAULT_DELTA, type Fault } from './fault.ts'
 import type { PoolStats } from './storage.ts'
 

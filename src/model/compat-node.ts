@@ -1,5 +1,5 @@
 import { FAULT_DELTA, type Fault } from './fault.ts'
-import type { DaemonState, NodeSpec, NodeStats, NodeStatus } from './node.ts'
+import type { DaemonState, DomainState, NodeSpec, NodeStats, NodeStatus } from './node.ts'
 
 /** Everything the cluster knows of one node. */
 export type NodeFacts = {
@@ -21,9 +21,17 @@ export function daemonState(node: NodeFacts): DaemonState {
   return reported === 'stop' || reported === 'fenced' ? reported : 'dead'
 }
 
-/** Domain state; a node that never reported shows what is wanted of it. */
-export function domainState(node: NodeFacts): string {
-  return node.status?.domainState ?? (node.spec.wanted === 'flush' ? 'flushed' : 'ready')
+/**
+ * Domain state. What is wanted counts from the moment it is written, not only when the node has taken it up; a node that
+ * never reported shows what is wanted of it.
+ */
+export function domainState({ spec, status, isAlive }: NodeFacts): DomainState {
+  const isFlushWanted = spec.wanted === 'flush'
+  const reported = status?.domainState
+  if (reported === undefined) return isFlushWanted ? 'flushed' : 'ready'
+  if (!isAlive) return reported
+  if (isFlushWanted) return reported === 'ready' || reported === 'unflush' ? 'flush' : reported
+  return reported === 'flush' || reported === 'flushed' ? 'unflush' : reported
 }
 
 /** Coordinator state as it always was: `client` for a hypervisor. The lease decides who is primary. */

@@ -1,5 +1,7 @@
-import { compatState, type VmSpec, type VmStatus } from './domain.ts'
+import { compatState, isMoving } from './compat-state.ts'
+import type { VmSpec, VmStatus } from './domain.ts'
 import type { DomainFacts, DomainNetwork } from './domain-xml.ts'
+import { orderOf, whereabouts } from './move.ts'
 import type { GuestStats } from './node.ts'
 
 /**
@@ -28,7 +30,36 @@ export function compatMeta(spec: VmSpec) {
     node_autostart: meta.autostart,
     migration_method: meta.migrationMethod === 'none' ? null : meta.migrationMethod,
     migration_max_downtime: meta.migrationMaxDowntimeMs,
+    start_priority: meta.startPriority,
+    anti_affinity_group: meta.antiAffinityGroup === '' ? null : meta.antiAffinityGroup,
   }
+}
+
+/** The move under way as clients see it; null when there is none. */
+export function compatMigration(spec: VmSpec, status: VmStatus) {
+  if (!isMoving(spec, status)) return null
+  const { migration, handedOver } = status
+  const { node, goingTo } = whereabouts({ spec, status })
+  const progress = migration?.progress ?? null
+  return {
+    id: migration?.id ?? handedOver ?? orderOf(spec).id,
+    from: (migration?.from.node ?? (handedOver === null ? node : '')) as string,
+    to: (migration?.to.node ?? goingTo ?? node) as string,
+    step: moveStep(spec, status),
+    started_at: migration?.startedAt ?? null,
+    percent: progress?.percent ?? null,
+    remaining_mib: progress?.remainingMiB ?? null,
+    total_mib: progress?.totalMiB ?? null,
+    dirty_mibps: progress?.dirtyMiBps ?? null,
+    speed_mibps: progress?.speedMiBps ?? null,
+    expected_s: progress?.expectedS ?? null,
+  }
+}
+
+function moveStep(spec: VmSpec, { migration, handedOver, phase }: VmStatus): string {
+  if (migration !== null) return migration.id === orderOf(spec).id ? migration.step : 'cancel'
+  if (handedOver !== null) return 'resume'
+  return phase === 'stopping' ? 'shutdown' : 'waiting'
 }
 
 /** Fields that change only with the specification. */
@@ -36,8 +67,6 @@ export function compatVmStatic(spec: VmSpec, facts: DomainFacts) {
   return {
     name: spec.name,
     uuid: spec.uuid as string,
-    last_node: spec.lastNode ?? '',
-    migrated: spec.lastNode === null ? 'no' : `from ${spec.lastNode}`,
     ...compatMeta(spec),
     tags: spec.tags.map(({ name, type, protected: isProtected }) => ({ name, type, protected: isProtected })),
     snapshots: [],
@@ -60,10 +89,15 @@ export function compatVmStatic(spec: VmSpec, facts: DomainFacts) {
 
 /** Fields that change with the status and with every report of statistics. */
 export function compatVmDynamic(spec: VmSpec, status: VmStatus, facts: DomainFacts, stats: GuestStats | undefined) {
+  // While a VM moves or is held elsewhere, the node shown is the one that runs it, and its home that of before.
+  const { home, failure } = whereabouts({ spec, status })
   return {
     state: compatState(spec, status) as string,
-    // While a VM moves or is held elsewhere, the node shown is the one that runs it.
     node: (status.run?.node ?? spec.node) as string,
+    last_node: home ?? '',
+    migrated: home === null ? 'no' : `from ${home}`,
+    migration: compatMigration(spec, status),
+    move_failed_reason: failure,
     failed_reason: status.failedReason,
     settled: status.observedGeneration >= spec.generation,
     vnc: {

@@ -37,6 +37,8 @@ const ZookeeperSection = z.strictObject({
 
 const LibvirtSection = z.strictObject({
   uri: z.string().default('qemu:///system'),
+  /** How this node's libvirt talks to the target's at a live migration. Guests' memory itself goes unencrypted. */
+  migrationScheme: z.enum(['qemu+tcp', 'qemu+tls', 'qemu+ssh']).default('qemu+tcp'),
 })
 
 const CephSection = z.strictObject({
@@ -63,6 +65,19 @@ const ApiSection = z.strictObject({
   localTokenFile: AbsolutePath.default('/etc/pvc/api-token'),
 })
 
+const MigrationSection = z.strictObject({
+  /** Most MiB per second a copy may take of the network; absent: all it can get. */
+  bandwidthMiBps: z.number().int().min(1).max(1_000_000).optional(),
+  /** Slows a guest down that changes its memory faster than it can be copied: otherwise its copy might never end. */
+  autoConverge: z.boolean().default(true),
+  /** The guest moves before all its memory does. Quick, but it is lost when either node fails meanwhile. */
+  postCopy: z.boolean().default(false),
+  /** Streams of one copy. */
+  parallel: z.number().int().min(1).max(16).default(1),
+  /** Longest pause of a guest at the end of a copy, for VMs defined without one. */
+  maxDowntimeMs: z.number().int().min(1).max(600_000).default(300),
+})
+
 /** The configuration of all daemons of a node: one YAML file, read once, frozen, passed down. */
 export const Config = z.strictObject({
   cluster: ClusterSection,
@@ -85,6 +100,9 @@ export const Config = z.strictObject({
       createTimeoutMs: z.number().int().min(1000).default(30_000),
     })
     .prefault({}),
+  migration: MigrationSection.prefault({}),
+  /** How many VMs leave a node, or come home to it, at the same time. */
+  flush: z.strictObject({ parallel: z.number().int().min(1).max(64).default(2) }).prefault({}),
   api: ApiSection.prefault({}),
   logging: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })

@@ -41,6 +41,12 @@ export type DomainFacts = {
   readonly controllers: readonly { readonly type: string; readonly model: string | null }[]
   /** `pool/volume` of each RBD disk, each once. */
   readonly rbdList: readonly VolumeRef[]
+  /** The guest's processor is emulated, so that any node can run it. */
+  readonly isEmulated: boolean
+  /** The guest sees the node's processor as it is. */
+  readonly isCpuPassedThrough: boolean
+  /** What keeps a running guest from being copied to another node, each as a noun phrase. */
+  readonly liveObstacles: readonly string[]
 }
 
 /** Longest accepted definition: well below what one document of the store may hold. */
@@ -95,7 +101,25 @@ export function parseDomainXml(text: string): DomainFacts {
       model: attributes['model'] ?? null,
     })),
     rbdList: [...new Set(disks.flatMap(({ volume }) => (volume === undefined ? [] : [volume])))],
+    isEmulated: domain.attributes['type'] === 'qemu',
+    isCpuPassedThrough: child(domain, 'cpu')?.attributes['mode'] === 'host-passthrough',
+    liveObstacles: readLiveObstacles(devices),
   }
+}
+
+/** Devices of one node: a copy elsewhere would not find them. An empty drive holds nothing. */
+function readLiveObstacles(devices: XmlElement | undefined): readonly string[] {
+  const local = children(devices, 'disk').filter((disk) => (disk.attributes['type'] ?? 'file') !== 'network')
+  const disks = local.flatMap((element) => {
+    const { name, dev } = readDisk(element).disk
+    return name === '' ? [] : [`the local disk ${dev} (${name})`]
+  })
+  const hostdevs = children(devices, 'hostdev').map(() => 'a device of the node passed through')
+  const passed = children(devices, 'interface').filter(({ attributes }) => attributes['type'] === 'hostdev')
+  const shared = children(devices, 'filesystem').map(() => 'a directory of the node')
+  const memory = children(devices, 'shmem').map(() => 'memory shared with the node')
+  const interfaces = passed.map((element) => `the network device ${readNetwork(element).source || 'passed through'}`)
+  return [...disks, ...new Set([...hostdevs, ...interfaces, ...shared, ...memory])]
 }
 
 /** The definition with `<uuid>` added after its name. The definition must have been parsed and have none. */

@@ -18,6 +18,14 @@ export type Selector = z.infer<typeof Selector>
 export const MigrationMethod = z.enum(['none', 'live', 'shutdown'])
 export type MigrationMethod = z.infer<typeof MigrationMethod>
 
+/** Start priority of a VM that was given none. */
+export const DEFAULT_START_PRIORITY = 50
+
+/** Name of a group of VMs that should not share a node; empty: none. */
+export const AntiAffinityGroup = z
+  .string()
+  .regex(/^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$/, 'must be up to 64 letters, digits, dots, underscores or hyphens')
+
 /** Where and how a VM may run. */
 export const VmMeta = z.object({
   /** Empty: any node. */
@@ -30,12 +38,38 @@ export const VmMeta = z.object({
   profile: z.string(),
   /** Undefined: the cluster's vm_shutdown_timeout. */
   shutdownTimeoutMs: z.number().int().positive().optional(),
+  /** 0 to 100; of VMs that wait for the same thing, the higher one goes first. */
+  startPriority: z.number().int().min(0).max(100).default(DEFAULT_START_PRIORITY),
+  /** VMs of one group are kept on different nodes where that is possible; empty: none. */
+  antiAffinityGroup: AntiAffinityGroup.default(''),
 })
 export type VmMeta = z.infer<typeof VmMeta>
 
 /** A reason why a VM may not be started although it is defined. */
 export const Hold = z.enum(['provision', 'import', 'restore', 'mirror'])
 export type Hold = z.infer<typeof Hold>
+
+/** How a live move is done; what is absent follows the cluster's configuration. */
+export const MovePolicy = z.object({
+  bandwidthMiBps: z.number().int().positive().optional(),
+  autoConverge: z.boolean().optional(),
+  postCopy: z.boolean().optional(),
+  /** Streams of the copy. */
+  parallel: z.number().int().min(1).max(16).optional(),
+})
+export type MovePolicy = z.infer<typeof MovePolicy>
+
+/** The order behind the present placement of a VM: how it gets there if it runs elsewhere. */
+export const MoveOrder = z.object({
+  id: z.string(),
+  kind: z.enum(['move', 'migrate', 'unmigrate']),
+  /** Never fall back to a shutdown. */
+  isLiveOnly: z.boolean(),
+  policy: MovePolicy,
+  /** `lastNode` as it was before this order, for the case that it fails or is cancelled; absent: it follows from `kind`. */
+  homeBefore: NodeName.nullable().optional(),
+})
+export type MoveOrder = z.infer<typeof MoveOrder>
 
 /** What is wanted of a VM. Writer: the API (and the primary when it recovers or balances), each change raises generation. */
 export const VmSpec = z.object({
@@ -55,6 +89,7 @@ export const VmSpec = z.object({
   node: NodeName,
   /** Home of a temporarily migrated VM. */
   lastNode: NodeName.nullable(),
+  move: MoveOrder.nullable().default(null),
   hold: Hold.nullable(),
   xml: z.string(),
   description: z.string(),
@@ -100,17 +135,50 @@ export const VM_PHASES = {
 export const VmPhase = z.enum(['off', 'starting', 'running', 'stopping', 'migrating', 'failed'])
 export type VmPhase = z.infer<typeof VmPhase>
 
+/** How far a live migration is, as libvirt's job says. */
+export const MigrationProgress = z.object({
+  percent: z.number(),
+  remainingMiB: z.number(),
+  totalMiB: z.number(),
+  /** How fast the guest changes its memory. */
+  dirtyMiBps: z.number(),
+  speedMiBps: z.number(),
+  /** Expected time left at the present speed; null: it cannot be told. */
+  expectedS: z.number().nullable(),
+})
+export type MigrationProgress = z.infer<typeof MigrationProgress>
+
+/** Steps of a live migration, each with its meaning. */
+export const MIGRATION_STEPS = {
+  prepare: 'the target makes ready for the copy',
+  copy: 'memory is copied; the guest runs at the source',
+} as const
+export const MigrationStep = z.enum(['prepare', 'copy'])
+export type MigrationStep = z.infer<typeof MigrationStep>
+
 /** A live migration in progress (protocol L1 to L6). */
 export const Migration = z.object({
+  /** Id of the order it carries out. */
   id: z.string(),
   from: z.object({ node: NodeName, life: LifeId }),
   to: z.object({ node: NodeName, life: LifeId }),
-  method: z.enum(['live', 'shutdown']),
-  step: z.string(),
+  step: MigrationStep,
+  /** Wall time, for display only. */
   startedAt: z.number(),
-  progress: z.record(z.string(), z.number()).nullable(),
+  progress: MigrationProgress.nullable(),
 })
 export type Migration = z.infer<typeof Migration>
+
+/** What the target of a migration says about the copy. Writer: the target node. */
+export const VmArrival = z.object({
+  migrationId: z.string(),
+  node: NodeName,
+  life: LifeId,
+  /** prepared: the copy may come. complete: it is here and paused. refused: the reason says why it cannot come. */
+  state: z.enum(['prepared', 'complete', 'refused']),
+  reason: z.string(),
+})
+export type VmArrival = z.infer<typeof VmArrival>
 
 /**
  * What is. Writer: the node that holds the run record, or takes it from empty; the primary only with fence proof.
@@ -136,6 +204,10 @@ export const VmStatus = z.object({
   /** Restarts after crashes: boot-time milliseconds of the writing node are not comparable, so only counts are kept. */
   restarts: z.number().int().nonnegative(),
   migration: Migration.nullable(),
+  /** Migration by which the record came to its holder, until the copy runs there. */
+  handedOver: z.string().nullable().default(null),
+  /** The last order whose live move failed. isFinal: the VM stays where it is; otherwise it is shut down to start there. */
+  moveFailure: z.object({ orderId: z.string(), reason: z.string(), isFinal: z.boolean() }).nullable().default(null),
   vnc: z.object({ listen: z.string(), port: z.number().int() }).nullable(),
   /** Wall time of the last change of phase, for display only. */
   since: z.number(),
@@ -154,35 +226,9 @@ export function emptyVmStatus(seq: number, wallMs: number): VmStatus {
     startedGeneration: 0,
     restarts: 0,
     migration: null,
+    handedOver: null,
+    moveFailure: null,
     vnc: null,
     since: wallMs,
   }
-}
-
-/** The one state word that older clients know, derived from wish and fact. */
-export type CompatState =
-  | 'start'
-  | 'restart'
-  | 'shutdown'
-  | 'stop'
-  | 'disable'
-  | 'fail'
-  | 'migrate'
-  | 'migrate-live'
-  | 'provision'
-  | 'import'
-  | 'restore'
-  | 'mirror'
-
-/**
- * Derives the older state word. The order matters: a failure is shown before a wish, a move before a plain running state.
- */
-export function compatState(spec: VmSpec, status: VmStatus): CompatState {
-  if (spec.hold !== null) return spec.hold
-  if (status.phase === 'failed') return 'fail'
-  if (status.migration !== null) return status.migration.method === 'live' ? 'migrate-live' : 'migrate'
-  const isOn = status.run !== null && status.phase !== 'off'
-  if (spec.power === 'on') return spec.wishes.restart > status.done.restart && isOn ? 'restart' : 'start'
-  if (isOn) return 'shutdown'
-  return spec.power === 'disabled' ? 'disable' : 'stop'
 }

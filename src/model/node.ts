@@ -35,6 +35,8 @@ export const NodeSpec = z.object({
   mode: z.enum(['coordinator', 'hypervisor']),
   /** Wanted domain state; `ready` passes through unflush, `flush` ends in flushed. */
   wanted: z.enum(['ready', 'flush']),
+  /** Counts what was asked about the domain state: the node answers each once, also the same wish again. */
+  wish: z.number().int().nonnegative().default(0),
 })
 export type NodeSpec = z.infer<typeof NodeSpec>
 
@@ -50,6 +52,7 @@ const Resources = z.object({
   memoryProvisionedMiB: z.number().nonnegative(),
   vcpusAllocated: z.number().int().nonnegative(),
 })
+/** What a node has, and what its VMs use of it. */
 export type Resources = z.infer<typeof Resources>
 
 /** Facts about a node, and what it does. Writer: the node, on change and at every heartbeat; at most 16 kB. */
@@ -64,6 +67,8 @@ export const NodeStatus = z.object({
   selfFenceBoundS: z.number().positive().optional(),
   watchdog: z.enum(['present', 'absent']),
   storageAddrs: z.array(z.string()),
+  /** Address on the cluster network, where copies of guests arrive. */
+  clusterAddr: z.string().default(''),
   /** Sequence of the fence journal this node acknowledged after its purge. */
   ack: z.number().int().nonnegative(),
   daemon: DaemonState,
@@ -74,6 +79,8 @@ export const NodeStatus = z.object({
   versions: z.object({ pvc: z.string(), libvirt: z.string(), qemu: z.string(), kernel: z.string() }),
   os: z.string(),
   arch: z.string(),
+  /** Name of the processor: a guest that sees it as it is can only move live between equal ones. */
+  cpuModel: z.string().optional(),
   resources: Resources,
   /** VMs that run here, sorted; empty when there are more than the document can hold: then vms/U/status tells. */
   runningDomains: z.array(VmUuid),

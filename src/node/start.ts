@@ -22,7 +22,9 @@ import { document } from '../view/collection.ts'
 import { createIndex, type Index } from '../view/index.ts'
 import { vmsCollection } from '../view/tree-collections.ts'
 import { createDomainManager } from './domain/manager.ts'
+import { logFaults, showRefused } from './fault-reports.ts'
 import { createFaultBoard, type FaultBoard } from './faults.ts'
+import { createFlush, type Flush } from './flush/reconcile.ts'
 import { createGuestSecret, type GuestSecret } from './guest-secret.ts'
 import { Collector } from './keepalive/collector.ts'
 import { Heartbeat, type HostIdentity } from './keepalive/heartbeat.ts'
@@ -69,6 +71,7 @@ type Parts = {
   readonly heartbeat: Heartbeat
   readonly index: Index
   readonly manager: ReturnType<typeof createDomainManager>
+  readonly flush: Flush
   readonly secret: GuestSecret | undefined
   readonly hook: ReturnType<typeof createStartHookCheck> | undefined
 }
@@ -90,11 +93,12 @@ const STOP_CLOSE_MS = 2000
 export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
   const { log, clock, supervisor, hypervisor } = deps
   const parts = await build(deps)
-  const { daemon, faults, membership, index, manager } = parts
+  const { daemon, faults, membership, index, manager, flush } = parts
   logFaults(faults, log)
   index.onChange(() => showRefused(index, faults))
   // Seen at once, also where the first look of the domain part is half a minute away.
   membership.state.subscribe(() => manager.triggerAll())
+  membership.state.subscribe(() => flush.trigger())
 
   let said = ''
   const say = (text: string): void => {
@@ -111,6 +115,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
       const waits = waitsFor(parts, hypervisor)
       if (waits === undefined && daemon.value === 'init') {
         manager.start()
+        flush.start()
         daemon.set('run')
       }
       say(waits === undefined ? 'running' : `waiting: ${waits}`)
@@ -184,20 +189,32 @@ async function build(deps: NodeDeps): Promise<Parts> {
     identity: deps.identity,
     coordinator: isCoordinator ? 'secondary' : 'client',
     storageAddresses: config.node.storageAddresses,
+    clusterAddress: config.node.clusterAddress,
     intervalMs,
     membership,
     collector,
     faults,
     seqs,
     daemon,
-    wanted: () => index.get(spec)?.value.wanted,
+    domainState: () => flush.domainState(),
     promised: (running) => directory.promised(self, running),
     clock,
     log: log.child({ component: 'heartbeat' }),
   })
   const manager = buildManager(deps, { membership, faults, seqs, directory })
+  const flush: Flush = createFlush({
+    self,
+    session: () => membership.certificate()?.session,
+    index,
+    hypervisor,
+    parallel: config.flush.parallel,
+    previousState: () => membership.previousStatus?.domainState,
+    onState: () => heartbeat.trigger(),
+    clock,
+    log,
+  })
   const guards = buildGuards(deps, faults)
-  return { daemon, faults, seqs, membership, collector, heartbeat, index, manager, ...guards }
+  return { daemon, faults, seqs, membership, collector, heartbeat, index, manager, flush, ...guards }
 }
 
 type ManagerParts = Pick<Parts, 'membership' | 'faults' | 'seqs'> & { readonly directory: NodeVmDirectory }
@@ -249,22 +266,6 @@ function waitsFor({ daemon, membership, index, secret }: Parts, hypervisor: Hype
   return secret?.isTried.value === false ? 'libvirt is given the Ceph key of guests' : undefined
 }
 
-function logFaults(faults: FaultBoard, log: Log): void {
-  faults.subscribe(({ kind, fault: { id, severity, message } }) => {
-    log[kind === 'cleared' ? 'info' : 'warn']({ fault: id, severity, message }, `fault ${kind}`)
-  })
-}
-
-/** Documents the index does not believe are faults of their own as long as they stand. */
-function showRefused(index: Index, faults: FaultBoard): void {
-  const refused = [...index.refused].map(([path, problem]) => ({
-    id: `DOCUMENT_REFUSED:${path}`,
-    severity: problem.code === 'PVC_STORE_ROLLBACK' ? ('critical' as const) : ('error' as const),
-    message: `${problem.message}. It is not used; look at the ZooKeeper servers.`,
-  }))
-  faults.replace('DOCUMENT_REFUSED', refused)
-}
-
 async function takeDown(deps: NodeDeps, parts: Parts): Promise<void> {
   const { clock, log, store, hypervisor } = deps
   const { daemon, heartbeat } = parts
@@ -277,7 +278,7 @@ async function takeDown(deps: NodeDeps, parts: Parts): Promise<void> {
   }
   log.info({}, 'stopping; guests run on')
   daemon.set('shutdown')
-  const loops = [parts.manager.stop(), parts.secret?.stop(), parts.hook?.stop()]
+  const loops = [parts.flush.stop(), parts.manager.stop(), parts.secret?.stop(), parts.hook?.stop()]
   await bounded('the domain part', STOP_DOMAINS_MS, Promise.all(loops))
   parts.collector.stop()
   daemon.set('stop')

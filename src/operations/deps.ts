@@ -15,6 +15,8 @@ export type OperationsDeps = {
   readonly poolStats: PoolStatsCache
   readonly clock: Clock
   readonly log: Log
+  /** What the configuration says where a request does not. */
+  readonly defaults: { readonly maxDowntimeMs: number }
 }
 
 /** How long a change waits for the index to show it; after that it is answered all the same, because it was made. */

@@ -1,5 +1,5 @@
 import type { MigrationMethod, Selector, Tag, VmMeta, VmSpec } from '../model/domain.ts'
-import { Tag as TagSchema } from '../model/domain.ts'
+import { DEFAULT_START_PRIORITY, Tag as TagSchema } from '../model/domain.ts'
 import type { DomainFacts } from '../model/domain-xml.ts'
 import { PvcError } from '../model/errors.ts'
 import type { NodeName } from '../model/ids.ts'
@@ -22,20 +22,21 @@ export type MetaChange = {
   readonly migrationMethod?: MigrationMethod | undefined
   readonly migrationMaxDowntimeMs?: number | undefined
   readonly profile?: string | undefined
+  readonly startPriority?: number | undefined
+  readonly antiAffinityGroup?: string | undefined
 }
 
-/** Milliseconds a live migration may pause the guest unless a VM says otherwise. */
-export const DEFAULT_MAX_DOWNTIME_MS = 300
-
-/** A new VM's placement rules. */
-export function newMeta(change: MetaChange): VmMeta {
+/** A new VM's placement rules. `maxDowntimeMs` is the cluster's, for a VM that names none. */
+export function newMeta(change: MetaChange, maxDowntimeMs: number): VmMeta {
   return {
     nodeLimit: [...(change.nodeLimit ?? [])],
     selector: change.selector ?? 'none',
     autostart: change.autostart ?? false,
     migrationMethod: change.migrationMethod ?? 'none',
-    migrationMaxDowntimeMs: change.migrationMaxDowntimeMs ?? DEFAULT_MAX_DOWNTIME_MS,
+    migrationMaxDowntimeMs: change.migrationMaxDowntimeMs ?? maxDowntimeMs,
     profile: change.profile ?? '',
+    startPriority: change.startPriority ?? DEFAULT_START_PRIORITY,
+    antiAffinityGroup: change.antiAffinityGroup ?? '',
   }
 }
 
@@ -53,6 +54,8 @@ export function editMeta(spec: VmSpec, change: MetaChange): VmSpec {
       migrationMethod: change.migrationMethod ?? meta.migrationMethod,
       migrationMaxDowntimeMs: change.migrationMaxDowntimeMs ?? meta.migrationMaxDowntimeMs,
       profile: change.profile ?? meta.profile,
+      startPriority: change.startPriority ?? meta.startPriority,
+      antiAffinityGroup: change.antiAffinityGroup ?? meta.antiAffinityGroup,
     },
   }
 }

@@ -1,14 +1,17 @@
-import { emptyVmStatus, isVmSpec, type Tag, type VmSpec, type VmTombstone } from '../model/domain.ts'
+import type { Decision } from '../model/decision.ts'
+import { emptyVmStatus, isVmSpec, type Tag, type VmMeta, type VmSpec, type VmTombstone } from '../model/domain.ts'
 import { type DomainFacts, parseDomainXml, withUuid } from '../model/domain-xml.ts'
 import { hasCode, PvcError } from '../model/errors.ts'
 import { type NodeName, VmUuid } from '../model/ids.ts'
-import { choosePlacement } from '../model/placement.ts'
+import { archOf } from '../model/move.ts'
+import { choosePlacement, type Placement } from '../model/placement.ts'
 import type { StoreSession, Versioned } from '../ports/store.ts'
 import { tree } from '../schema/tree.ts'
+import { decisionOf, keepDecision } from './decisions.ts'
 import { connectedSession, type OperationsDeps, seeOwnWrite } from './deps.ts'
-import { placementNodes } from './node-choice.ts'
+import { indexedPlacement } from './node-choice.ts'
 import { addTag, argumentError, checkSize, definitionFields, type MetaChange, newMeta } from './plan.ts'
-import { readCluster, readNode } from './view.ts'
+import { findVm, readCluster, readNode, readVm } from './view.ts'
 import { knownNodes } from './vm-edit.ts'
 import { reserveName } from './vm-name.ts'
 
@@ -30,10 +33,41 @@ export type NewVm = {
  * @throws PVC_XML_INVALID, PVC_ARGUMENT_INVALID, PVC_OBJECT_EXISTS, PVC_STATE_REFUSED
  */
 export async function defineVm(deps: OperationsDeps, request: NewVm): Promise<VmSpec> {
+  const { spec, decision } = planDefine(deps, request)
+  const defined = await writeVm(deps, spec)
+  if (decision !== undefined) await keepDecision(deps, defined.uuid, decision)
+  return defined
+}
+
+type Plan = { readonly spec: VmSpec; readonly decision: Decision | undefined }
+
+/**
+ * What a definition would become, and the choice of its node (undefined: the client named it). Changes nothing.
+ * @throws PVC_XML_INVALID, PVC_ARGUMENT_INVALID, PVC_OBJECT_EXISTS, PVC_STATE_REFUSED
+ */
+export function previewVm(deps: OperationsDeps, request: NewVm): Plan {
+  const plan = planDefine(deps, request)
+  const { name, uuid } = plan.spec
+  // Whoever defines it in earnest asks the store; an answer for people may be a moment old.
+  if (readVm(deps.index, uuid) !== undefined) throw uuidExists(uuid)
+  if (findVm(deps.index, name) !== undefined)
+    throw new PvcError('PVC_OBJECT_EXISTS', `A VM named '${name}' exists already`)
+  return plan
+}
+
+function uuidExists(uuid: VmUuid): PvcError {
+  return new PvcError('PVC_OBJECT_EXISTS', `A VM with the UUID ${uuid} exists already`)
+}
+
+function planDefine(deps: OperationsDeps, request: NewVm): Plan {
   const parsed = parseDomainXml(request.xml)
   const uuid = parsed.uuid ?? VmUuid.parse(crypto.randomUUID())
   const xml = parsed.uuid === undefined ? withUuid(request.xml, uuid) : request.xml
-  const spec = newSpec(deps, request, xml, { ...parsed, uuid })
+  return newSpec(deps, request, xml, { ...parsed, uuid })
+}
+
+async function writeVm(deps: OperationsDeps, spec: VmSpec): Promise<VmSpec> {
+  const { uuid } = spec
   const session = connectedSession(deps)
   const undo: (() => Promise<void>)[] = []
   try {
@@ -62,17 +96,19 @@ function newSpec(
   request: NewVm,
   xml: string,
   facts: DomainFacts & { readonly uuid: VmUuid },
-): VmSpec {
+): Plan {
   const nodeLimit = knownNodes(deps, 'limit', request.nodeLimit ?? [])
-  const meta = newMeta({ ...request.meta, nodeLimit })
+  const meta = newMeta({ ...request.meta, nodeLimit }, deps.defaults.maxDowntimeMs)
+  const { node, placement } = chooseNode(deps, request, facts, meta)
   const bare: VmSpec = {
     uuid: facts.uuid,
     name: facts.name,
     generation: 1,
     power: 'off',
     wishes: { start: 0, restart: 0, stopNow: 0 },
-    node: chooseNode(deps, request, facts, nodeLimit),
+    node,
     lastNode: null,
+    move: null,
     hold: null,
     ...definitionFields(xml, facts),
     meta,
@@ -83,34 +119,34 @@ function newSpec(
     (spec, tag) => addTag(spec, tag, true, 'protected_tags'),
     tagged,
   ).tags
-  return { ...bare, tags }
+  const about = { at: deps.clock.wallMs(), kind: 'define', from: null } as const
+  return { spec: { ...bare, tags }, decision: placement && decisionOf(placement, about) }
 }
 
-function chooseNode(
-  deps: OperationsDeps,
-  request: NewVm,
-  facts: DomainFacts,
-  nodeLimit: readonly NodeName[],
-): NodeName {
+type Chosen = { readonly node: NodeName; readonly placement: Placement | undefined }
+
+function chooseNode(deps: OperationsDeps, request: NewVm, facts: DomainFacts, meta: VmMeta): Chosen {
+  const { nodeLimit, selector, antiAffinityGroup } = meta
   if (request.node !== undefined) {
     const [node] = knownNodes(deps, 'node', [request.node])
     if (node === undefined) throw argumentError('node', 'is required')
     if (nodeLimit.length > 0 && !nodeLimit.includes(node)) throw argumentError('node', `'${node}' is not in the limit`)
     checkSize(facts, node, readNode(deps.index, node)?.status?.resources)
-    return node
+    return { node, placement: undefined }
   }
-  const own = request.meta.selector ?? 'none'
   const placement = choosePlacement(
     {
       memoryMiB: facts.memoryMiB,
       vcpus: facts.vcpus,
       nodeLimit,
-      selector: own === 'none' ? readCluster(deps.index).defaults.selector : own,
+      selector: selector === 'none' ? readCluster(deps.index).defaults.selector : selector,
+      antiAffinityGroup,
+      cpu: { arch: archOf(facts) },
       mustFitNow: false,
     },
-    placementNodes(deps.index),
+    indexedPlacement(deps.index),
   )
-  if (placement.choice !== null) return placement.choice
+  if (placement.choice !== null) return { node: placement.choice, placement }
   throw new PvcError('PVC_STATE_REFUSED', `No node can take VM '${facts.name}': ${placement.reason}`, {
     details: { candidates: placement.candidates },
   })
@@ -138,8 +174,7 @@ async function createTombstone(
     if (!hasCode(error, 'PVC_STORE_EXISTS')) throw error
   }
   const present = await session.get(key)
-  if (present === undefined || isVmSpec(present.value))
-    throw new PvcError('PVC_OBJECT_EXISTS', `A VM with the UUID ${uuid} exists already`)
+  if (present === undefined || isVmSpec(present.value)) throw uuidExists(uuid)
   return { ...present, value: present.value }
 }
 

@@ -3,6 +3,7 @@ import { errorChain, hasCode, PvcError } from '../model/errors.ts'
 import type { PoolName, VmUuid, VolumeName, VolumeRef } from '../model/ids.ts'
 import type { StoreSession, Versioned } from '../ports/store.ts'
 import { tree } from '../schema/tree.ts'
+import { dropDecisions } from './decisions.ts'
 import { connectedSession, type OperationsDeps, seeOwnWrite, watchIndex } from './deps.ts'
 import { eachVm } from './view.ts'
 import { editVm } from './vm-edit.ts'
@@ -41,6 +42,7 @@ export async function removeVm(
   await waitForRelease(deps, session, stopped, signal)
   await entomb(deps, session, stopped)
   await releaseName(session, stopped.name, stopped.uuid)
+  await dropDecisions(deps, stopped.uuid)
   if (removal.deleteDisks) await removeDisks(deps, stopped)
   return stopped
 }

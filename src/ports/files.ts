@@ -15,6 +15,16 @@ export type NodeFiles = {
   permit(uuid: VmUuid): Promise<DomainMark | undefined>
   writePermit(uuid: VmUuid, mark: DomainMark): Promise<void>
   removePermit(uuid: VmUuid): Promise<void>
+  /** Migration id of the copy that may arrive here (the libvirt hook checks it); undefined: none may. */
+  incoming(uuid: VmUuid): Promise<string | undefined>
+  writeIncoming(uuid: VmUuid, migrationId: string): Promise<void>
+  removeIncoming(uuid: VmUuid): Promise<void>
+  /**
+   * Ends a QEMU in an orderly way (SIGTERM by pidfd), by force after `graceMs`, and waits until it is gone. `killed`: its
+   * Ceph client could not give its watches back.
+   * @throws PVC_HYPERVISOR_TIMEOUT when it was killed and is still there seconds later
+   */
+  endQemu(uuid: VmUuid, pid: number, graceMs: number): Promise<'ended' | 'killed'>
   /** VMs that have a QEMU process on this machine, by /proc, whatever libvirt says. */
   qemuProcesses(): Promise<ReadonlyMap<VmUuid, number>>
   /** Kills a QEMU process that libvirt has lost track of (SIGKILL by pidfd); no error when it is gone already. */

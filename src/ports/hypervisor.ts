@@ -1,3 +1,4 @@
+import type { MigrationProgress, MovePolicy } from '../model/domain.ts'
 import type { LifeId, VmUuid } from '../model/ids.ts'
 import type { GuestStats } from '../model/node.ts'
 
@@ -50,6 +51,15 @@ export type StatsSample = {
   readonly vcpusAllocated: number
 }
 
+/** A live copy to another node (protocol L2): it arrives paused, and carries the migration's id instead of our mark. */
+export type MigrationRequest = {
+  readonly migrationId: string
+  /** Address of the target on the migration network. */
+  readonly targetAddress: string
+  readonly maxDowntimeMs: number
+  readonly policy: MovePolicy
+}
+
 /**
  * libvirt as pvcnoded needs it. Every call has a deadline inside; after PVC_HYPERVISOR_TIMEOUT the call may still take
  * effect (a deadline is not an outcome), also when the connection broke during it. PVC_HYPERVISOR_UNAVAILABLE: not
@@ -83,6 +93,19 @@ export type Hypervisor = {
   suspend(uuid: VmUuid): Promise<void>
   resume(uuid: VmUuid): Promise<void>
   blockResize(uuid: VmUuid, device: string, sizeBytes: number): Promise<void>
+  /**
+   * Copies the domain to another node by libvirt peer-to-peer and leaves the copy paused there. Resolves when the call
+   * returns, which may take as long as the copy does; it is not bounded here. What its end means must be looked at:
+   * the domain may run, be paused or be gone afterwards.
+   * @throws PVC_HYPERVISOR_FAILED with libvirt's reason, PVC_HYPERVISOR_TIMEOUT when the connection broke meanwhile
+   */
+  migrate(uuid: VmUuid, request: MigrationRequest): Promise<void>
+  /** Progress of the running copy; undefined when no copy is under way. */
+  migrationProgress(uuid: VmUuid): Promise<MigrationProgress | undefined>
+  /** Ends the running copy; the guest goes on here. No error when none is under way. */
+  abortMigration(uuid: VmUuid): Promise<void>
+  /** Replaces what the domain's metadata says (live) by our mark. */
+  setMark(uuid: VmUuid, mark: DomainMark): Promise<void>
   /** Statistics of all running guests in one call. */
   stats(): Promise<StatsSample>
   /** Makes libvirt know the Ceph key of guests; the value never appears in argv or logs. */

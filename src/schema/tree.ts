@@ -1,13 +1,7 @@
-import {
-  AuditEntry,
-  AuthToken,
-  Cluster,
-  Decision,
-  PrimaryEpoch,
-  PrimaryLease,
-  SchemaVersion,
-} from '../model/cluster.ts'
-import { VmDocument, VmNameReservation, VmStatus } from '../model/domain.ts'
+import { AuditEntry, AuthToken, Cluster, PrimaryEpoch, PrimaryLease, SchemaVersion } from '../model/cluster.ts'
+import { VmDecisions } from '../model/decision.ts'
+import { VmArrival, VmDocument, VmNameReservation, VmStatus } from '../model/domain.ts'
+import { FlushRun, FlushTurn } from '../model/flush.ts'
 import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
 import { FenceJournal, NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
 import { Pool, Volume } from '../model/storage.ts'
@@ -25,14 +19,17 @@ const codecs = {
   nodeSeqs: json(NodeSeqs),
   nodeAlive: json(NodeAlive),
   fence: json(FenceJournal),
+  flush: json(FlushRun),
+  flushTurn: json(FlushTurn),
   vm: json(VmDocument),
   vmStatus: json(VmStatus),
+  vmArrival: json(VmArrival),
   vmName: json(VmNameReservation),
   pool: json(Pool),
   volume: json(Volume),
   token: json(AuthToken),
   audit: json(AuditEntry),
-  decision: json(Decision),
+  decisions: json(VmDecisions),
 }
 
 function dir<T>(path: string, codec: Key<T>['codec']): Dir<T> {
@@ -61,14 +58,18 @@ export const tree = {
     seqs: { path: `/nodes/${name}/seqs`, codec: codecs.nodeSeqs } satisfies Key<NodeSeqs>,
     alive: { path: `/nodes/${name}/alive`, codec: codecs.nodeAlive } satisfies Key<NodeAlive>,
     fence: { path: `/nodes/${name}/fence`, codec: codecs.fence } satisfies Key<FenceJournal>,
+    flush: { path: `/nodes/${name}/flush`, codec: codecs.flush } satisfies Key<FlushRun>,
   }),
   vms: dir('/vms', codecs.vm),
   vm: (uuid: VmUuid) => ({
     spec: { path: `/vms/${uuid}`, codec: codecs.vm } satisfies Key<VmDocument>,
     status: { path: `/vms/${uuid}/status`, codec: codecs.vmStatus } satisfies Key<VmStatus>,
+    arrival: { path: `/vms/${uuid}/arrival`, codec: codecs.vmArrival } satisfies Key<VmArrival>,
   }),
   /** One znode per VM name: its creation decides who gets the name. */
   vmNames: dir('/vmnames', codecs.vmName),
+  /** Ephemeral: whose turn it is to move VMs off a node or back; the lowest number has it, the name begins with its node. */
+  flushTurns: dir('/locks/flush', codecs.flushTurn),
   pools: dir('/storage/pools', codecs.pool),
   pool: (name: PoolName) => ({ path: `/storage/pools/${name}`, codec: codecs.pool }) satisfies Key<Pool>,
   volumes: (pool: PoolName) => dir(`/storage/volumes/${pool}`, codecs.volume),
@@ -77,7 +78,9 @@ export const tree = {
   volumePools: { path: '/storage/volumes' },
   tokens: dir('/auth/tokens', codecs.token),
   audit: dir('/audit', codecs.audit),
-  decisions: dir('/decisions', codecs.decision),
+  /** One document per VM, by its UUID: its latest automatic choices of a node. */
+  decisions: dir('/decisions', codecs.decisions),
+  decisionsOf: (uuid: VmUuid) => ({ path: `/decisions/${uuid}`, codec: codecs.decisions }) satisfies Key<VmDecisions>,
 } as const
 
 /** Permanent parents that must exist before anything else is written, parents first. */
@@ -86,6 +89,8 @@ export const TREE_DIRS: readonly string[] = [
   '/nodes',
   '/vms',
   '/vmnames',
+  '/locks',
+  '/locks/flush',
   '/storage',
   '/storage/pools',
   '/storage/volumes',

@@ -4,7 +4,7 @@ import { tree } from '../schema/tree.ts'
 import { directory, document, type Watched, type WatchedDocument } from './collection.ts'
 
 /** Documents of a node beside its spec. */
-export type NodePart = 'status' | 'stats' | 'alive' | 'fence'
+export type NodePart = 'status' | 'stats' | 'alive' | 'fence' | 'flush'
 
 export function clusterCollection(): WatchedDocument {
   return document(tree.cluster, { order: ({ generation }) => generation })
@@ -21,6 +21,7 @@ export function nodeCollections(name: NodeName, parts: readonly NodePart[]): rea
     status: () => document(keys.status),
     stats: () => document(keys.stats),
     alive: () => document(keys.alive),
+    flush: () => document(keys.flush),
     fence: () => document(keys.fence, { order: ({ seq }) => seq }),
   }
   return [document(keys.spec, { order: ({ generation }) => generation }), ...parts.map((part) => all[part]())]

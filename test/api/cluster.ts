@@ -67,6 +67,7 @@ export function nodeStatus(name: NodeName, over: Partial<NodeStatus> = {}): Node
     selfFence: 'off',
     watchdog: 'absent',
     storageAddrs: ['10.0.2.1'],
+    clusterAddr: '10.0.1.1',
     ack: 0,
     daemon: 'run',
     certified: true,
@@ -135,7 +136,7 @@ export function vmXml(
 async function registerNodes(session: StoreSession): Promise<void> {
   for (const name of NODES) {
     const keys = tree.node(name)
-    await session.create(keys.spec, { name, generation: 1, mode: 'coordinator', wanted: 'ready' })
+    await session.create(keys.spec, { name, generation: 1, mode: 'coordinator', wanted: 'ready', wish: 0 })
     await session.create(keys.fence, CLOSED_JOURNAL)
     await session.create(keys.status, nodeStatus(name))
     await session.create(keys.stats, NO_NODE_STATS)
@@ -171,7 +172,7 @@ export async function startCluster(options: { readonly auth?: boolean } = {}): P
   const index = createIndex({ store, clock, log, collections: main, more: others })
   await index.ready(1000)
   const poolStats = new PoolStatsCache({ ceph, clock, log })
-  const operations = { store, index, ceph, poolStats, clock, log }
+  const operations = { store, index, ceph, poolStats, clock, log, defaults: { maxDowntimeMs: 300 } }
   const deps: ApiDeps = {
     ...operations,
     audit: new AuditLog(operations),

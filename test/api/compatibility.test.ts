@@ -75,6 +75,7 @@ const READS: readonly [RouteId, string, Shape][] = [
   ['vmMeta', '/vm/web/meta', VM_META],
   ['vmTags', '/vm/web/tags', VM_TAGS],
   ['vmState', '/vm/web/state', { name: 'str', state: 'str' }],
+  ['vmDecisions', '/vm/web/decisions', { name: 'str', decisions: 'list' }],
   ['vmNode', '/vm/web/node', { name: 'str', node: 'str', last_node: 'str' }],
   ['nodeList', '/node', [NODE]],
   ['nodeInfo', '/node/hv1', [NODE]],

@@ -74,6 +74,8 @@ describe('POST /vm', () => {
       migrationMethod: 'none',
       migrationMaxDowntimeMs: 300,
       profile: '',
+      startPriority: 50,
+      antiAffinityGroup: '',
     })
   })
 

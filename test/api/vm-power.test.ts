@@ -242,6 +242,8 @@ describe('meta and tags', () => {
       node_autostart: true,
       migration_method: 'shutdown',
       migration_max_downtime: 200,
+      start_priority: 50,
+      anti_affinity_group: null,
     })
     await set({ limit: '' })
     expect((await cluster.call('GET', '/vm/web/meta')).body).toMatchObject({ node_limit: null, node_autostart: true })

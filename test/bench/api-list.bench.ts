@@ -64,6 +64,8 @@ function vmSpec(index: number): VmSpec {
       migrationMethod: 'none',
       migrationMaxDowntimeMs: 300,
       profile: 'default',
+      startPriority: 50,
+      antiAffinityGroup: '',
     },
     tags: [{ name: 'team0', type: 'user', protected: false }],
   })
@@ -128,7 +130,7 @@ async function fill(session: StoreSession, vms: number): Promise<void> {
   for (const number of nodeNumbers(vms)) {
     const name = nodeOf(number * VMS_PER_NODE)
     const keys = tree.node(name)
-    await session.create(keys.spec, { name, generation: 1, mode: 'hypervisor', wanted: 'ready' })
+    await session.create(keys.spec, { name, generation: 1, mode: 'hypervisor', wanted: 'ready', wish: 0 })
     await session.create(keys.status, nodeStatus(name))
     await session.create(keys.stats, nodeStats(number, vms, 0))
     await session.create(keys.alive, { life: LIFE }, 'ephemeral')

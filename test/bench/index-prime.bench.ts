@@ -46,6 +46,8 @@ function vmSpec(index: number): VmSpec {
       migrationMethod: 'live',
       migrationMaxDowntimeMs: 300,
       profile: '',
+      startPriority: 50,
+      antiAffinityGroup: '',
     },
     tags: [],
   })

@@ -84,6 +84,8 @@ const baseVm: Vm = {
   node_autostart: false,
   migration_method: null,
   migration_max_downtime: 300,
+  start_priority: 50,
+  anti_affinity_group: null,
   tags: [
     { name: 'prod', type: 'user', protected: true },
     { name: 'team1', type: 'user', protected: false },
@@ -130,6 +132,8 @@ const baseVm: Vm = {
   xml: webXml,
   version: 7,
   settled: true,
+  migration: null,
+  move_failed_reason: '',
 }
 
 /** A VM with some fields of its own. */
@@ -161,7 +165,7 @@ export const vms: readonly Vm[] = [
 
 /** A VM as the older API shows it, which lacks what version 2 added. */
 export function oldVm(own: Partial<Vm> = {}): Partial<Vm> {
-  const { version: _version, settled: _settled, ...rest } = vm(own)
+  const { version, settled, migration, move_failed_reason, start_priority, anti_affinity_group, ...rest } = vm(own)
   return rest
 }
 

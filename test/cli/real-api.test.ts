@@ -87,6 +87,33 @@ describe('pvc and pvcapid', () => {
     expect(down).toMatchObject({ code: 0, out: expect.stringMatching(/\nShut down VM "web"\.\n$/), err: '' })
   })
 
+  it('move a VM, wait for it, and say why', async () => {
+    await define()
+    await Promise.all([pvc('vm start web -w', { clock: realClock }), carryOut('on', 'running')])
+    expect((await pvc('vm migrate web --dry-run')).out).toMatch(
+      /^VM 'web' would be migrated to node 'hv2'\.\n\nNode +Choice +Score +Reason\nhv1 +no +- +the VM is there now\nhv2 +chosen /,
+    )
+    const arrives = async () => {
+      await expect.poll(() => cluster.spec('web').node, { timeout: 5000, interval: 5 }).toBe('hv2')
+      await cluster.report('web', (status, spec) => ({
+        run: { node: NodeName.parse('hv2'), life: LifeId.parse('l'), holder: null },
+        seq: status.seq + 1,
+        observedGeneration: spec.generation,
+      }))
+    }
+    const [moved] = await Promise.all([pvc('vm migrate web -w', { clock: realClock }), arrives()])
+    const done = /^Migrating VM 'web' to node 'hv2'\.\nMigrated VM "web" to node hv2 in \d+\.\d s\.\n$/
+    expect(moved).toMatchObject({ code: 0, out: expect.stringMatching(done), err: '' })
+    expect((await pvc('vm info web')).out).toMatch(/Current Node: +hv2\nPrevious Node: +hv1\n/)
+    expect((await pvc('vm why web')).out).toMatch(/ migrate from hv1: hv2, best by mem, first by name: /)
+    expect((await pvc('vm migrate web')).err).toMatch(/migrated already, from node 'hv1'/)
+    expect((await pvc('vm tag add web x')).code).toBe(0)
+    expect((await pvc('vm tag remove web x')).code).toBe(0)
+    expect((await pvc('vm meta web --priority 90 --group db')).code).toBe(0)
+    expect((await pvc('vm meta web --group=')).code).toBe(0)
+    expect((await pvc('vm info web')).out).toMatch(/Start Priority: +90\nAnti-Affinity: +none\n/)
+  })
+
   it('say what is wrong', async () => {
     expect(await pvc('vm info nosuch')).toMatchObject({ code: 1, err: expect.stringMatching(/^VM.*not found\.\n$/) })
     expect(await pvc('vm list -s on')).toMatchObject({ code: 1, err: expect.stringMatching(/^state must be one of /) })

@@ -24,6 +24,8 @@ const routes = {
   'DELETE /vm/newvm': message,
   'POST /vm/newvm/meta': message,
   'POST /vm/newvm/state': message,
+  'POST /vm/newvm/node': message,
+  'POST /vm/newvm/tags': message,
   'GET /vm/newvm/tags': { json: { name: 'newvm', tags: [] } },
   'GET /storage/ceph/pool': { json: pools },
   'POST /storage/ceph/pool': message,
@@ -66,6 +68,9 @@ const records: readonly (readonly [command: string, ...requests: string[]])[] = 
     `POST /vm?node=hv1&limit=hv1%2Chv2&selector=mem&autostart=True&migration_method=live&migration_max_downtime=250&user_tags=tag1&protected_tags=ptag${xml(definition)}`,
   ],
   ['vm tag get newvm', 'GET /vm/newvm/tags'],
+  ['vm tag add newvm tagx', 'POST /vm/newvm/tags?action=add&tag=tagx&protected=False'],
+  ['vm tag add newvm tagp -p', 'POST /vm/newvm/tags?action=add&tag=tagp&protected=True'],
+  ['vm tag remove newvm tagx', 'POST /vm/newvm/tags?action=remove&tag=tagx&protected=False'],
   [
     'vm meta newvm -l hv1,hv2 -s memprov -a -m shutdown -d 200 -p default',
     'POST /vm/newvm/meta?limit=hv1%2Chv2&selector=memprov&autostart=True&migration_method=shutdown&migration_max_downtime=200&profile=default',
@@ -95,6 +100,19 @@ const records: readonly (readonly [command: string, ...requests: string[]])[] = 
     'vm restart newvm -w -y',
     'GET /vm/newvm',
     'POST /vm/newvm/state?state=restart&force=False&wait=False',
+    'GET /vm/newvm',
+  ],
+  ['vm migrate newvm', 'POST /vm/newvm/node?action=migrate&force=false&wait=false&force_live=false'],
+  ['vm unmigrate newvm', 'POST /vm/newvm/node?action=unmigrate&force=false&wait=false&force_live=false'],
+  [
+    'vm migrate newvm -t hv2 -f --force-live',
+    'POST /vm/newvm/node?node=hv2&action=migrate&force=true&wait=false&force_live=true',
+  ],
+  ['vm move newvm -t hv1', 'POST /vm/newvm/node?node=hv1&action=move&force=false&wait=false&force_live=false'],
+  // Differs, as above: the older client sends wait=true.
+  [
+    'vm move newvm -t hv1 -w --force-live',
+    'POST /vm/newvm/node?node=hv1&action=move&force=false&wait=false&force_live=true',
     'GET /vm/newvm',
   ],
   ['vm undefine newvm -y', 'DELETE /vm/newvm?delete_disks=False'],

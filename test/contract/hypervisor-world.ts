@@ -17,6 +17,15 @@ import { openLibvirtdRoom } from './libvirtd-room.ts'
 /** Bound of a create call in the contract. */
 export const CREATE_TIMEOUT_MS = 1000
 
+/** The cluster's way to migrate in the contract: its defaults. */
+export const MIGRATION = {
+  autoConverge: true,
+  postCopy: false,
+  parallel: 1,
+  maxDowntimeMs: 300,
+  scheme: 'qemu+tcp',
+} as const
+
 export type HypervisorWorld = {
   readonly files: NodeFiles
   /** A daemon's connection. */
@@ -89,6 +98,7 @@ export async function libvirtWorld(): Promise<HypervisorWorld> {
       clock,
       log: new FakeLog(),
       createTimeoutMs: CREATE_TIMEOUT_MS,
+      migration: MIGRATION,
     })
     connections.push(hypervisor)
     await pollUntil({ what: 'libvirt is connected', timeoutMs: 10_000 }, async () => hypervisor.isConnected)

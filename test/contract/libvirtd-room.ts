@@ -3,6 +3,7 @@
  * Only its run directory is seen from outside. Killing the room's init ends everything in it.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -19,6 +20,7 @@ mount --make-rprivate /
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 ip link set lo up
+hostname "\${1##*-}"
 mount --bind "$1/run" /run
 mkdir -p /run/libvirt /run/lock
 mkdir "$1/var" && mount -t tmpfs tmpfs "$1/var" && mkdir "$1/var/upper" "$1/var/work" "$1/var/dev"
@@ -40,7 +42,7 @@ mkdir "$dev/net" "$dev/pts" "$dev/shm" && ln -s /proc/self/fd "$dev/fd"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$dev/pts" && ln -s pts/ptmx "$dev/ptmx"
 mount --rbind "$dev" /dev
 while :; do
-  libvirtd >>/run/libvirtd.log 2>&1 <&- &
+  libvirtd --listen >>/run/libvirtd.log 2>&1 <&- &
   echo $! >/run/libvirtd.pid
   wait $! || true
   while [ -e /run/libvirtd.down ]; do read -r -t 0.1 <>/run/nap || true; done
@@ -64,12 +66,26 @@ cgroup_controllers = []
 stdio_handler = "file"
 `
 
+/** Rooms on one machine must look like different hosts, or libvirt refuses to migrate between them. */
+function libvirtdConf(): string {
+  return `auth_unix_rw = "none"
+listen_tls = 0
+listen_tcp = 1
+auth_tcp = "none"
+host_uuid = "${randomUUID()}"
+`
+}
+
 export type LibvirtdRoom = {
   readonly uri: string
   /** The room's /run. */
   readonly runDir: string
   /** Path, inside the room, of the QEMU that can stall. */
   readonly emulator: string
+  /** A process of the room, by the pid it has outside. */
+  readonly initPid: () => Promise<number>
+  /** Runs a command in the room. */
+  run(argv: readonly string[]): Promise<void>
   /** Starts of guests take this much longer from now on. */
   stallStarts(seconds: number): Promise<void>
   /** SIGKILL; it stays down until {@link startLibvirtd}. */
@@ -86,7 +102,7 @@ export async function openLibvirtdRoom(): Promise<LibvirtdRoom> {
   await mkdir(join(runDir, 'pvc'), { recursive: true })
   await cp(HOOK, join(dir, 'etc/hooks/qemu'))
   await writeFile(join(dir, 'etc/qemu.conf'), QEMU_CONF)
-  await writeFile(join(dir, 'etc/libvirtd.conf'), 'auth_unix_rw = "none"\n')
+  await writeFile(join(dir, 'etc/libvirtd.conf'), libvirtdConf())
   await writeFile(join(runDir, 'emulator'), EMULATOR, { mode: 0o755 })
   await once(spawn('mkfifo', [join(runDir, 'nap')]), 'exit')
   const namespaces = ['--net', '--mount', '--uts', '--ipc', '--pid', '--fork', '--kill-child']
@@ -118,6 +134,8 @@ function roomOf({ dir, runDir, uri, init }: Parts): LibvirtdRoom {
     uri,
     runDir,
     emulator: '/run/emulator',
+    initPid: () => initPid(init),
+    run: (argv) => inRoom(init, argv),
     stallStarts: (seconds) => writeFile(join(runDir, 'stall'), seconds > 0 ? `${seconds}\n` : ''),
     async killLibvirtd() {
       await writeFile(join(runDir, 'libvirtd.down'), '')
@@ -149,10 +167,29 @@ async function answers(uri: string, init: ChildProcess): Promise<void> {
   })
 }
 
-/** Runs a command in the room's PID namespace. */
+/** Joins two rooms by a cable of their own. @returns their addresses */
+export async function joinRooms(first: LibvirtdRoom, second: LibvirtdRoom): Promise<readonly [string, string]> {
+  const outside = ['nsenter', '-t', `${await first.initPid()}`, '-n']
+  const cable = ['ip', 'link', 'add', 'cable', 'type', 'veth', 'peer', 'name', 'cable', 'netns']
+  await succeed([...outside, ...cable, `${await second.initPid()}`])
+  const addresses = ['10.97.0.1', '10.97.0.2'] as const
+  for (const [index, room] of [first, second].entries()) {
+    await room.run(['ip', 'address', 'add', `${addresses[index]}/24`, 'dev', 'cable'])
+    await room.run(['ip', 'link', 'set', 'cable', 'up'])
+  }
+  return addresses
+}
+
+async function initPid(init: ChildProcess): Promise<number> {
+  return Number((await readFile(`/proc/${init.pid}/task/${init.pid}/children`, 'utf8')).trim())
+}
+
+/** Runs a command in the room's namespaces. */
 async function inRoom(init: ChildProcess, argv: readonly string[]): Promise<void> {
-  const children = `/proc/${init.pid}/task/${init.pid}/children`
-  const pid = (await readFile(children, 'utf8')).trim()
-  const [code] = await once(spawn('nsenter', ['-t', pid, '-p', '-m', ...argv], { stdio: 'inherit' }), 'exit')
-  if (code !== 0) throw new Error(`${argv.join(' ')} in the room ended with ${code}`)
+  await succeed(['nsenter', '-t', `${await initPid(init)}`, '-p', '-m', '-n', '-u', ...argv])
+}
+
+async function succeed([command = '', ...args]: readonly string[]): Promise<void> {
+  const [code] = await once(spawn(command, args, { stdio: 'inherit' }), 'exit')
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}`)
 }

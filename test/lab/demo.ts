@@ -2,6 +2,7 @@
 import { foundationStory } from './foundation-story.ts'
 import { endInstance, findInstance } from './instance.ts'
 import { startLab } from './lab.ts'
+import { movingStory } from './moving-story.ts'
 import { runStep, seconds } from './story.ts'
 
 const name = 'default'
@@ -22,7 +23,7 @@ async function tell(): Promise<void> {
   const startMs = performance.now()
   const lab = await startLab({ name, tied: false, say: (line) => console.log(`  ${line}`) })
   console.log(`  up after ${seconds(performance.now() - startMs)}\n`)
-  for (const [index, step] of foundationStory.entries()) {
+  for (const [index, step] of [...foundationStory, ...movingStory].entries()) {
     const { seen, tookMs } = await runStep(lab, step)
     console.log(`${String(index + 1).padStart(2)}. ${step.title}\n    ${seen}  [${seconds(tookMs)}]`)
   }

@@ -220,6 +220,8 @@ function vmSpec(index: number): VmSpec {
       migrationMethod: 'none',
       migrationMaxDowntimeMs: 300,
       profile: '',
+      startPriority: 50,
+      antiAffinityGroup: '',
     },
     tags: [],
   })

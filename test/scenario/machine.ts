@@ -5,6 +5,7 @@ import { FakeFiles } from '../../src/adapters/fake/files.ts'
 import { FakeHypervisor } from '../../src/adapters/fake/hypervisor.ts'
 import { FakeLibvirtd } from '../../src/adapters/fake/libvirtd.ts'
 import { FakeLog } from '../../src/adapters/fake/log.ts'
+import type { FakeMigrationNetwork } from '../../src/adapters/fake/migration.ts'
 import { FakeProcesses } from '../../src/adapters/fake/processes.ts'
 import type { FakeEnsemble, FakeStore } from '../../src/adapters/fake/store.ts'
 import { parseConfig } from '../../src/model/config.ts'
@@ -15,6 +16,7 @@ export type Surroundings = {
   readonly clock: ManualClock
   readonly ensemble: FakeEnsemble
   readonly ceph: FakeCeph
+  readonly migrations: FakeMigrationNetwork
   readonly coordinators: readonly string[]
 }
 
@@ -44,6 +46,8 @@ export class Machine {
       ceph: surroundings.ceph,
       address: this.config.node.storageAddresses[0] ?? '',
       permitOf: (uuid) => this.files.permitOf(uuid),
+      incomingOf: (uuid) => this.files.incomingOf(uuid),
+      network: { migrations: surroundings.migrations, address: this.config.node.clusterAddress },
     })
   }
 

@@ -1,5 +1,7 @@
 /** The words of a scenario's script. */
+import { isVmSpec, type VmSpec } from '../../src/model/domain.ts'
 import { NodeName } from '../../src/model/ids.ts'
+import { withoutMove } from '../../src/model/move.ts'
 import { CLOSED_JOURNAL, type FenceJournal } from '../../src/model/node.ts'
 import { tree } from '../../src/schema/tree.ts'
 import { lifeOf, type World } from './world.ts'
@@ -8,9 +10,10 @@ type Verb = (world: World, args: readonly string[]) => Promise<void> | void
 
 /** How to say it in a script; the README of test/scenario lists the same. */
 const verbs: Readonly<Record<string, Verb>> = {
-  // node NAME start|stop|kill|power-cut|hook-missing
+  // node NAME start|stop|kill|power-cut|hook-missing|flush|ready
   node: (world, [name = '', what]) => {
     const machine = world.machine(name)
+    if (what === 'flush' || what === 'ready') return wishNode(world, name, what)
     if (what === 'start') return machine.start()
     if (what === 'stop') return machine.stop()
     if (what === 'kill') return machine.kill()
@@ -42,8 +45,19 @@ const verbs: Readonly<Record<string, Verb>> = {
     const outcome = what === 'down' ? { delayMs: 3_600_000 } : undefined
     for (const verb of ['ping', 'locks', 'watchers'] as const) world.ceph.script.always(verb, outcome)
   },
-  // vm NAME on|off|restart|stop-now|at NODE
-  vm: (world, [name = '', what, node]) => world.wish(name, ({ wishes }) => wishOf(what, wishes, node)),
+  // copies take SECONDS
+  copies: (world, [, seconds]) => {
+    world.migrations.standing = { ...world.migrations.standing, copyMs: Number(seconds) * 1000 }
+  },
+  // copy-network NODE cut|heal
+  'copy-network': (world, [name = '', what]) => {
+    world.migrations.setReachable(world.machine(name).config.node.clusterAddress, what === 'heal')
+  },
+  // vm NAME on|off|restart|stop-now|at NODE|hold WHY|method WAY|call-off
+  vm: (world, [name = '', what, word]) =>
+    what === 'call-off'
+      ? callOff(world, name)
+      : world.wish(name, (spec) => settingOf(what, spec, word) ?? wishOf(what, spec.wishes, word)),
   // guest NAME crash|power-off|ignores-acpi, on whichever node it runs
   guest: (world, [name = '', what]) => {
     const uuid = world.uuid(name)
@@ -63,6 +77,14 @@ const verbs: Readonly<Record<string, Verb>> = {
       epoch: journal.epoch + 1,
       deadLives: deadLife === undefined ? journal.deadLives : [lifeOf(deadLife)],
     })),
+  // job NAME NODE begins|ends: a job works on the volumes of a VM that is off
+  job: (world, [name = '', node = '', what]) =>
+    world.edit(tree.vm(world.uuid(name)).status, (status) => ({
+      ...status,
+      seq: status.seq + 1,
+      run:
+        what === 'begins' ? { node: NodeName.parse(node), life: lifeOf(`${node}-life-1`), holder: 'import-1' } : null,
+    })),
   // record NAME seq N: a store that lost acknowledged writes
   record: (world, [name = '', , seq]) =>
     world.edit(tree.vm(world.uuid(name)).status, (status) => ({
@@ -77,6 +99,29 @@ const verbs: Readonly<Record<string, Verb>> = {
   stranger: (world, [volume = '', address = '']) => {
     world.ceph.lockByStranger(volume, address)
   },
+}
+
+function wishNode(world: World, name: string, wanted: 'flush' | 'ready'): Promise<void> {
+  return world.edit(tree.node(NodeName.parse(name)).spec, (spec) => ({
+    ...spec,
+    generation: spec.generation + 1,
+    wanted,
+    wish: spec.wish + 1,
+  }))
+}
+
+/** The operator takes a move back, as the API writes it. */
+async function callOff(world: World, name: string): Promise<void> {
+  const keys = tree.vm(world.uuid(name))
+  const status = (await (await world.session()).get(keys.status))?.value
+  if (!status) throw new Error(`VM ${name} has no status`)
+  await world.edit(keys.spec, (spec) => (isVmSpec(spec) ? withoutMove({ spec, status }) : spec))
+}
+
+function settingOf(what: string | undefined, { meta }: VmSpec, word = ''): Partial<VmSpec> | undefined {
+  if (what === 'hold') return { hold: word === 'none' ? null : (word as NonNullable<VmSpec['hold']>) }
+  if (what === 'method') return { meta: { ...meta, migrationMethod: word as VmSpec['meta']['migrationMethod'] } }
+  return undefined
 }
 
 function wishOf(what: string | undefined, wishes: { start: number; restart: number; stopNow: number }, node = '') {

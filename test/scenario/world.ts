@@ -1,6 +1,7 @@
 /** The cluster of a scenario: what a script can do to it, and what an onlooker sees of it. */
 import { FakeCeph } from '../../src/adapters/fake/ceph.ts'
 import { ManualClock } from '../../src/adapters/fake/clock.ts'
+import { FakeMigrationNetwork } from '../../src/adapters/fake/migration.ts'
 import { FakeEnsemble } from '../../src/adapters/fake/store.ts'
 import { emptyVmStatus, isVmSpec, type VmSpec, VmSpec as VmSpecSchema } from '../../src/model/domain.ts'
 import { LifeId, NodeName, VmUuid } from '../../src/model/ids.ts'
@@ -9,23 +10,35 @@ import type { Key } from '../../src/schema/key.ts'
 import { TREE_DIRS, tree } from '../../src/schema/tree.ts'
 import { Machine } from './machine.ts'
 
+/** A VM that differs from the others. */
+export type ClusterVm = {
+  readonly name: string
+  readonly memoryMiB?: number
+  /** False: it has no disk. A path: a disk of the node it is on. Default: the volume `vms/NAME`. */
+  readonly disk?: string | false
+  readonly meta?: Partial<VmSpec['meta']>
+}
+
 /** cluster.json of a scenario. */
-export type Cluster = { readonly nodes: readonly string[]; readonly vms?: readonly string[] }
+export type Cluster = { readonly nodes: readonly string[]; readonly vms?: readonly (string | ClusterVm)[] }
 
 export class World {
   readonly clock = new ManualClock()
   readonly ensemble = new FakeEnsemble({ clock: this.clock })
   readonly ceph = new FakeCeph({ clock: this.clock })
+  readonly migrations = new FakeMigrationNetwork()
   readonly machines = new Map<string, Machine>()
   readonly vms: readonly string[]
   readonly #operator = this.ensemble.connect()
 
   private constructor(cluster: Cluster) {
-    const shared = { clock: this.clock, ensemble: this.ensemble, ceph: this.ceph, coordinators: cluster.nodes }
+    const { clock, ensemble, ceph, migrations } = this
+    const coordinators = cluster.nodes.slice(0, cluster.nodes.length - ((cluster.nodes.length + 1) % 2))
+    const shared = { clock, ensemble, ceph, migrations, coordinators }
     cluster.nodes.forEach((name, index) => {
       this.machines.set(name, new Machine(name, index, shared))
     })
-    this.vms = cluster.vms ?? []
+    this.vms = (cluster.vms ?? []).map((vm) => (typeof vm === 'string' ? vm : vm.name))
   }
 
   /** A cluster whose machines are up and whose daemons are not; each VM is defined off, at the first node. */
@@ -33,10 +46,11 @@ export class World {
     const world = new World(cluster)
     const session = await world.session()
     await session.ensure(TREE_DIRS)
-    for (const name of world.vms) {
-      world.ceph.addVolume(`vms/${name}`)
-      const keys = tree.vm(world.uuid(name))
-      await session.create(keys.spec, world.#firstSpec(name, cluster.nodes[0] ?? ''))
+    for (const vm of cluster.vms ?? []) {
+      const own = typeof vm === 'string' ? { name: vm } : vm
+      if (own.disk === undefined) world.ceph.addVolume(`vms/${own.name}`)
+      const keys = tree.vm(world.uuid(own.name))
+      await session.create(keys.spec, world.#firstSpec(own, cluster.nodes[0] ?? ''))
       await session.create(keys.status, emptyVmStatus(0, world.clock.wallMs()))
     }
     return world
@@ -90,9 +104,29 @@ export class World {
         `status ${name}`,
         `${status.daemon}, ${certified}, runs ${status.domainsCount}, faults [${faults.join(' ')}]`,
       )
+      await this.#observeFlush(NodeName.parse(name), status.domainState, session, seen)
     }
     for (const vm of this.vms) await this.#observeVm(vm, session, seen)
     return seen
+  }
+
+  /** Only of nodes that were ever asked for it. */
+  async #observeFlush(
+    node: NodeName,
+    domainState: string,
+    session: StoreSession,
+    seen: Map<string, string>,
+  ): Promise<void> {
+    const run = (await session.get(tree.node(node).flush))?.value
+    if (!run) return
+    seen.set(`domain state ${node}`, domainState)
+    const waits = run.waitsFor === null ? '' : `, waits for ${run.waitsFor}`
+    const problem = run.problem === '' ? '' : `, ${run.problem}`
+    seen.set(`plan ${node}`, `${run.kind} ${run.wish}${waits}${problem}${run.endedAt === null ? '' : ', over'}`)
+    for (const { name, target, method, state, reason } of run.steps) {
+      const where = target === null ? '' : ` to ${target}`
+      seen.set(`plan ${node} ${name}`, `${method}${where}, ${state}${reason === '' ? '' : `, ${reason}`}`)
+    }
   }
 
   async #observeVm(vm: string, session: StoreSession, seen: Map<string, string>): Promise<void> {
@@ -105,18 +139,22 @@ export class World {
     }
     const runs: string[] = []
     for (const machine of this.machines.values()) {
-      const run = machine.libvirtd.domains.get(uuid)?.run
-      if (run) runs.push(`${machine.name} (pid ${run.pid})`)
+      const domain = machine.libvirtd.domains.get(uuid)
+      // A guest that is being copied stands still at one of the two ends at least.
+      const isCopy = domain?.state === 'paused' && domain.reason !== 'ioerror'
+      if (domain?.run && !isCopy) runs.push(`${machine.name} (pid ${domain.run.pid})`)
     }
     // Invariant I1: whatever a script does, no line of a log may ever show two.
     if (runs.length > 1) throw new Error(`VM ${vm} runs twice: ${runs.join(', ')}`)
     seen.set(`guest ${vm}`, runs[0] === undefined ? 'does not run' : `runs on ${runs[0]}`)
   }
 
-  #firstSpec(name: string, node: string): VmSpec {
+  #firstSpec({ name, memoryMiB = 1024, disk, meta }: ClusterVm, node: string): VmSpec {
     const uuid = this.uuid(name)
-    const disk = `<disk type='network'><source protocol='rbd' name='vms/${name}'/></disk>`
-    const xml = `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid><memory unit='MiB'>1024</memory><vcpu>1</vcpu><devices>${disk}</devices></domain>`
+    const volume = disk === undefined ? `<disk type='network'><source protocol='rbd' name='vms/${name}'/></disk>` : ''
+    const local = typeof disk === 'string' ? `<disk type='file'><source file='${disk}'/></disk>` : ''
+    const devices = `<devices>${volume}${local}</devices>`
+    const xml = `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid><memory unit='MiB'>${memoryMiB}</memory><vcpu>1</vcpu>${devices}</domain>`
     return VmSpecSchema.parse({
       uuid,
       name,
@@ -128,9 +166,9 @@ export class World {
       hold: null,
       xml,
       description: '',
-      memoryMiB: 1024,
+      memoryMiB,
       vcpus: 1,
-      rbdList: [`vms/${name}`],
+      rbdList: disk === undefined ? [`vms/${name}`] : [],
       meta: {
         nodeLimit: [],
         selector: 'none',
@@ -138,6 +176,9 @@ export class World {
         migrationMethod: 'none',
         migrationMaxDowntimeMs: 300,
         profile: '',
+        startPriority: 50,
+        antiAffinityGroup: '',
+        ...meta,
       },
       tags: [],
     })

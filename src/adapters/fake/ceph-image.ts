@@ -99,6 +99,13 @@ export class FakeCephClient {
     return image.write(this, stamp)
   }
 
+  /** Gives the lock of an image back and keeps it open. */
+  unlock(image: FakeImage | undefined): void {
+    if (image?.lock?.client !== this || this.#world.isBlocklisted(this.address)) return
+    image.lock = undefined
+    this.#world.changed()
+  }
+
   /** Orderly end (also SIGTERM): lock and watch are gone at once. */
   close(): void {
     this.state = 'dead'

@@ -11,6 +11,9 @@ export class FakeFiles implements NodeFiles {
   #boot = 1
   #life: { readonly bootId: BootId; readonly life: LifeId } | undefined
   readonly #permits = new Map<VmUuid, DomainMark>()
+  readonly #incoming = new Map<VmUuid, string>()
+  /** VMs whose QEMU does not heed SIGTERM. */
+  readonly stubborn = new Set<VmUuid>()
   #seqs: ReadonlyMap<VmUuid, number> = new Map()
 
   constructor(processes: FakeProcesses = new FakeProcesses()) {
@@ -23,6 +26,12 @@ export class FakeFiles implements NodeFiles {
     this.#boot += 1
     this.#life = undefined
     this.#permits.clear()
+    this.#incoming.clear()
+  }
+
+  /** The expected migration as the libvirt hook reads it. */
+  incomingOf(uuid: VmUuid): string | undefined {
+    return this.#incoming.get(uuid)
   }
 
   /** The permit as the libvirt hook reads it. */
@@ -51,15 +60,27 @@ export class FakeFiles implements NodeFiles {
   async removePermit(uuid: VmUuid): Promise<void> {
     this.#permits.delete(uuid)
   }
+  async incoming(uuid: VmUuid): Promise<string | undefined> {
+    return this.#incoming.get(uuid)
+  }
+  async writeIncoming(uuid: VmUuid, migrationId: string): Promise<void> {
+    this.#incoming.set(uuid, migrationId)
+  }
+  async removeIncoming(uuid: VmUuid): Promise<void> {
+    this.#incoming.delete(uuid)
+  }
+  async endQemu(uuid: VmUuid, pid: number, _graceMs: number): Promise<'ended' | 'killed'> {
+    if (!this.#isQemuOf(uuid, pid) || (!this.stubborn.has(uuid) && this.processes.terminate(pid))) return 'ended'
+    this.processes.kill(pid)
+    return 'killed'
+  }
   async qemuProcesses(): Promise<ReadonlyMap<VmUuid, number>> {
     const found = new Map<VmUuid, number>()
     for (const process of this.processes.list()) if (process.uuid) found.set(process.uuid, process.pid)
     return found
   }
   async killQemu(uuid: VmUuid, pid: number): Promise<void> {
-    const process = this.processes.list().find((one) => one.pid === pid)
-    // A pid may have been given to another process since it was looked up.
-    if (process?.uuid === uuid) this.processes.kill(pid)
+    if (this.#isQemuOf(uuid, pid)) this.processes.kill(pid)
   }
   async volumeUsers(volume: string): Promise<readonly number[]> {
     return this.processes
@@ -75,5 +96,10 @@ export class FakeFiles implements NodeFiles {
   }
   async writeSeqs(seqs: ReadonlyMap<VmUuid, number>): Promise<void> {
     this.#seqs = new Map(seqs)
+  }
+
+  /** A pid may have been given to another process since it was looked up. */
+  #isQemuOf(uuid: VmUuid, pid: number): boolean {
+    return this.processes.list().some((process) => process.pid === pid && process.uuid === uuid)
   }
 }

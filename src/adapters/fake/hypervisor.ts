@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
+import type { MigrationProgress } from '../../model/domain.ts'
 import { PvcError } from '../../model/errors.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import type { GuestStats } from '../../model/node.ts'
@@ -8,10 +9,12 @@ import type {
   HostFacts,
   Hypervisor,
   HypervisorEvent,
+  MigrationRequest,
   StatsSample,
 } from '../../ports/hypervisor.ts'
 import { boundCall, FakeScript, runOutcome } from './calls.ts'
-import type { FakeDomain, FakeLibvirtd } from './libvirtd.ts'
+import { type FakeDomain, memoryMiB } from './domain.ts'
+import type { FakeLibvirtd } from './libvirtd.ts'
 
 export type FakeHypervisorVerb = Exclude<keyof Hypervisor, 'isConnected' | 'outstandingCreates' | 'subscribe' | 'close'>
 
@@ -140,6 +143,36 @@ export class FakeHypervisor implements Hypervisor {
   blockResize(uuid: VmUuid, device: string, _sizeBytes: number): Promise<void> {
     return this.#call('blockResize', `${uuid} ${device}`, () => void this.#running(uuid))
   }
+
+  /** The copy goes on in libvirtd when the daemon that asked for it is closed. */
+  async migrate(uuid: VmUuid, request: MigrationRequest): Promise<void> {
+    this.#assertConnected('migrate')
+    const { delayMs = 0, error, errorAfter } = this.script.next('migrate')
+    const life = this.libvirtd.life
+    const work = (async () => {
+      await runOutcome(this.#clock, { delayMs, ...(error && { error }) }, () => this.#assertLife(life))
+      const { migrations } = this.libvirtd
+      if (!migrations) throw new PvcError('PVC_HYPERVISOR_FAILED', 'Cannot migrate: this machine has no network')
+      await migrations.migrate(this.libvirtd, this.#running(uuid), request.migrationId, request.targetAddress)
+      if (errorAfter) throw errorAfter
+    })()
+    await this.#untilLost(work)
+  }
+  migrationProgress(uuid: VmUuid): Promise<MigrationProgress | undefined> {
+    return this.#call('migrationProgress', uuid, () => this.libvirtd.domains.get(uuid)?.migration?.progress())
+  }
+  abortMigration(uuid: VmUuid): Promise<void> {
+    return this.#call('abortMigration', uuid, () => this.libvirtd.domains.get(uuid)?.migration?.abort())
+  }
+  setMark(uuid: VmUuid, mark: DomainMark): Promise<void> {
+    return this.#call('setMark', uuid, () => {
+      const domain = this.#running(uuid)
+      if (domain.migration)
+        throw new PvcError('PVC_HYPERVISOR_FAILED', 'Timed out during operation: cannot acquire state change lock')
+      domain.mark = mark
+      domain.migrationId = undefined
+    })
+  }
   stats(): Promise<StatsSample> {
     return this.#call('stats', 'guests', () => sample([...this.libvirtd.domains.values()]))
   }
@@ -217,13 +250,6 @@ function sample(domains: readonly FakeDomain[]): StatsSample {
   const memory = running.reduce((sum, domain) => sum + memoryMiB(domain.xml), 0)
   const vcpusAllocated = guests.reduce((sum, guest) => sum + guest.vcpus, 0)
   return { guests, memoryAllocatedMiB: memory, memoryProvisionedMiB: memory, vcpusAllocated }
-}
-
-function memoryMiB(xml: string): number {
-  const match = /<memory(?: unit=['"](\w+)['"])?>(\d+)</.exec(xml)
-  const amount = Number(match?.[2] ?? 0)
-  if (match?.[1] === 'MiB') return amount
-  return match?.[1] === 'GiB' ? amount * 1024 : amount / 1024
 }
 
 function vcpus(xml: string): number {

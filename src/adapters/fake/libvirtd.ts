@@ -1,42 +1,19 @@
 import type { Clock } from '../../base/clock.ts'
-import { PvcError } from '../../model/errors.ts'
 import type { VmUuid } from '../../model/ids.ts'
-import type { DomainInfo, DomainMark, DomainState, HypervisorEvent } from '../../ports/hypervisor.ts'
-import type { FakeCeph } from './ceph.ts'
-import type { FakeCephClient, FakeWriteResult } from './ceph-image.ts'
-import type { FakeProcesses } from './processes.ts'
+import type { DomainInfo, DomainMark, HypervisorEvent } from '../../ports/hypervisor.ts'
+import type { FakeWriteResult } from './ceph-image.ts'
+import { domainName, type FakeDomain, type FakeGuest, failed } from './domain.ts'
+import type { FakeMigrationNetwork } from './migration.ts'
+import { FakeQemu, type FakeQemuOptions } from './qemu.ts'
 
-/** How a guest behaves; set it before its start or at any time. */
-export type FakeGuest = {
-  /** What the guest does with the power button. */
-  acpi: 'obeys' | 'ignores'
-  /** Time from the power button to the end of the guest. */
-  shutdownMs: number
-}
-
-/** A domain inside a fake libvirtd. */
-export type FakeDomain = {
-  readonly uuid: VmUuid
-  readonly name: string
-  readonly xml: string
-  mark: DomainMark | undefined
-  migrationId: string | undefined
-  isPersistent: boolean
-  state: DomainState
-  reason: string
-  /** Set while it starts: the start was ended from outside, with this error. */
-  onStartEnded?: (error: Error) => void
-  run: { readonly pid: number; readonly client: FakeCephClient | undefined } | undefined
-}
-
-export type FakeLibvirtdOptions = {
+export type FakeLibvirtdOptions = FakeQemuOptions & {
   readonly clock: Clock
-  readonly processes: FakeProcesses
-  /** Given: disks are opened, locked and written there, from `address`. */
-  readonly ceph?: FakeCeph
-  readonly address?: string
   /** Given: the start hook; it reads this VM's permit and refuses a start whose mark differs. */
   readonly permitOf?: (uuid: VmUuid) => DomainMark | undefined
+  /** Given: the start hook; it refuses a copy whose migration is not the one expected. */
+  readonly incomingOf?: (uuid: VmUuid) => string | undefined
+  /** Given: guests can be copied from and to this machine, which has this address there. */
+  readonly network?: { readonly migrations: FakeMigrationNetwork; readonly address: string }
 }
 
 /**
@@ -52,12 +29,19 @@ export class FakeLibvirtd {
   /** Counts ends of libvirtd: calls of an earlier life have no effect. */
   life = 1
   readonly #options: FakeLibvirtdOptions
+  readonly #qemu: FakeQemu
   readonly #guests = new Map<VmUuid, FakeGuest>()
   readonly #listeners = new Set<(event: HypervisorEvent) => void>()
 
   constructor(options: FakeLibvirtdOptions) {
     this.#options = options
     this.clock = options.clock
+    this.#qemu = new FakeQemu(options)
+    options.network?.migrations.join(options.network.address, this)
+  }
+
+  get migrations(): FakeMigrationNetwork | undefined {
+    return this.#options.network?.migrations
   }
 
   listen(listener: (event: HypervisorEvent) => void): () => void {
@@ -95,6 +79,7 @@ export class FakeLibvirtd {
       state: 'paused',
       reason: 'starting-up',
       run: undefined,
+      migration: undefined,
     }
     this.domains.set(uuid, domain)
     return domain
@@ -103,40 +88,23 @@ export class FakeLibvirtd {
   /** QEMU is up and its CPUs run. @throws when a disk cannot be opened, or the domain was destroyed meanwhile */
   finishStart(domain: FakeDomain): void {
     if (this.domains.get(domain.uuid) !== domain) throw failed(START_ENDED)
-    const volumes = rbdVolumes(domain.xml)
-    const missing = volumes.find((volume) => this.#options.ceph && !this.#options.ceph.image(volume))
+    const missing = this.#qemu.missingVolume(domain)
     if (missing !== undefined) {
       this.#leave(domain, 'failed')
       throw failed(`error opening image ${missing}: No such file or directory`)
     }
-    const client = this.#options.ceph?.connect(this.#options.address ?? '10.0.0.1')
-    const pid = this.#options.processes.spawn({
-      uuid: domain.uuid,
-      volumes,
-      onKilled: () => this.#died(domain, pid, client),
-    })
-    domain.run = { pid, client }
+    this.#launch(domain)
     domain.state = 'running'
     domain.reason = 'booted'
-    for (const volume of volumes) {
-      const image = this.#options.ceph?.image(volume)
-      if (client && image) client.open(image)
-    }
     this.emit(domain.uuid, 'resumed', 'unpaused')
     this.emit(domain.uuid, 'started', 'booted')
-    this.#firstWrite(domain)
+    this.#qemu.writeWhenPossible(domain)
   }
 
   /** The guest writes to each of its disks once. */
   guestWrite(uuid: VmUuid): readonly FakeWriteResult[] {
     const domain = this.domains.get(uuid)
-    const client = domain?.run?.client
-    if (!domain || !client || domain.state !== 'running') return []
-    const stamp = { owner: domain.mark?.life ?? 'unmarked', seq: domain.mark?.seq ?? 0 }
-    return rbdVolumes(domain.xml).flatMap((volume) => {
-      const image = this.#options.ceph?.image(volume)
-      return image ? [client.write(image, stamp)] : []
-    })
+    return domain ? this.#qemu.write(domain) : []
   }
 
   /** The guest ended by itself or by the power button. */
@@ -159,6 +127,7 @@ export class FakeLibvirtd {
     if (domain?.reason !== 'starting-up') return this.#end(uuid, 'host', 'destroyed')
     this.domains.delete(uuid)
     domain.onStartEnded?.(failed(START_ENDED))
+    domain.migration?.domainEnded(domain)
     if (domain.isPersistent) this.define(uuid, domain.xml)
     return true
   }
@@ -166,7 +135,7 @@ export class FakeLibvirtd {
   /** A persistent definition that runs nothing, as an operator or an older tool leaves it. */
   define(uuid: VmUuid, xml: string): void {
     const name = domainName(xml)
-    const off = { state: 'shutoff', reason: 'unknown', run: undefined } as const
+    const off = { state: 'shutoff', reason: 'unknown', run: undefined, migration: undefined } as const
     this.domains.set(uuid, { uuid, name, xml, mark: undefined, migrationId: undefined, isPersistent: true, ...off })
     this.emit(uuid, 'defined', 'added')
   }
@@ -182,14 +151,75 @@ export class FakeLibvirtd {
   setPaused(uuid: VmUuid, state: 'paused' | 'running', reason: string): void {
     const domain = this.domains.get(uuid)
     if (!domain?.run) throw failed('Requested operation is not valid: domain is not running')
+    if (domain.migration) throw failed('Timed out during operation: cannot acquire state change lock')
     domain.state = state
     domain.reason = reason
     this.emit(uuid, state === 'paused' ? 'suspended' : 'resumed', state === 'paused' ? 'paused' : 'unpaused')
+    if (state === 'running') this.#qemu.writeWhenPossible(domain)
+  }
+
+  /** Runs the hook for a copy that is to arrive, and takes it into the list. @throws as libvirt would */
+  beginArrival(source: FakeDomain, migrationId: string): FakeDomain {
+    const { uuid, xml } = source
+    const existing = this.domains.get(uuid)
+    if (existing && existing.state !== 'shutoff')
+      throw failed(`Requested operation is not valid: domain '${existing.name}' is already active`)
+    if (this.#options.incomingOf && this.#options.incomingOf(uuid) !== migrationId)
+      throw failed('Hook script execution failed: unexpected exit status 1: no permit')
+    const isPersistent = existing?.isPersistent ?? false
+    const start = { state: 'paused', reason: 'starting-up', run: undefined, migration: undefined } as const
+    const copy = { uuid, name: source.name, xml, mark: undefined, migrationId, isPersistent, ...start }
+    this.domains.set(uuid, copy)
+    return copy
+  }
+
+  /** QEMU of a copy waits for it; it has its disks open but does not write. */
+  openArrival(copy: FakeDomain): void {
+    this.#launch(copy)
+    copy.reason = 'migration'
+    this.emit(copy.uuid, 'started', 'migrated')
+  }
+
+  /** The copy is complete and stays paused. */
+  completeArrival(copy: FakeDomain): void {
+    copy.reason = 'user'
+    this.emit(copy.uuid, 'suspended', 'paused')
+  }
+
+  /** The copy will never be complete. */
+  dropArrival(copy: FakeDomain, reason: 'failed' | 'destroyed'): void {
+    this.#qemu.end(copy)
+    if (reason === 'destroyed') this.emit(copy.uuid, 'shutdown', 'host')
+    this.#leave(copy, reason)
+  }
+
+  pauseForMigration(domain: FakeDomain): void {
+    // QEMU gives the lock back before the other side may take it.
+    this.#qemu.unlock(domain)
+    domain.state = 'paused'
+    domain.reason = 'migration'
+    this.emit(domain.uuid, 'suspended', 'migrated')
+  }
+
+  resumeFromMigration(domain: FakeDomain, reason: 'migration-canceled' | 'unpaused'): void {
+    domain.state = 'running'
+    domain.reason = reason
+    this.emit(domain.uuid, 'resumed', reason === 'unpaused' ? 'unpaused' : 'migrated')
+    this.#qemu.writeWhenPossible(domain)
+  }
+
+  /** The copy runs, or will run, elsewhere: libvirt ends the source. */
+  endMigrated(domain: FakeDomain): void {
+    this.#qemu.end(domain)
+    this.#leave(domain, 'migrated')
+    this.emit(domain.uuid, 'job-completed', '')
   }
 
   /** libvirt loses track of a guest whose QEMU lives on. */
   forget(uuid: VmUuid): void {
+    const domain = this.domains.get(uuid)
     this.domains.delete(uuid)
+    if (domain) domain.migration?.forgotten(domain)
   }
 
   /** kill -9 of libvirtd: guests live on, calls in flight have no effect unless QEMU was already up. */
@@ -197,7 +227,8 @@ export class FakeLibvirtd {
     this.isUp = false
     this.life += 1
     for (const domain of [...this.domains.values()])
-      if (domain.reason === 'starting-up') this.domains.delete(domain.uuid)
+      if (domain.migration) domain.migration.libvirtdDied(this)
+      else if (domain.reason === 'starting-up') this.domains.delete(domain.uuid)
     this.#tell({ kind: 'connection', connected: false })
   }
 
@@ -220,52 +251,38 @@ export class FakeLibvirtd {
     for (const listener of [...this.#listeners]) queueMicrotask(() => listener(event))
   }
 
+  #launch(domain: FakeDomain): void {
+    const isOurs = () => this.domains.get(domain.uuid) === domain
+    this.#qemu.launch(domain, {
+      onKilled: () => isOurs() && this.#leave(domain, 'crashed'),
+      onTerminated: () => {
+        if (!isOurs()) return
+        this.emit(domain.uuid, 'shutdown', 'host')
+        this.#leave(domain, 'shutdown')
+      },
+    })
+  }
+
   #end(uuid: VmUuid, by: 'guest' | 'host', reason: string): boolean {
     const domain = this.domains.get(uuid)
     if (!domain?.run) return false
-    this.#options.processes.exit(domain.run.pid)
-    domain.run.client?.close()
+    this.#qemu.end(domain)
     this.emit(uuid, 'shutdown', by)
     this.#leave(domain, reason)
     return true
   }
 
-  #died(domain: FakeDomain, pid: number, client: FakeCephClient | undefined): void {
-    client?.die()
-    // A forgotten domain has another entry, or none, in the list.
-    if (this.domains.get(domain.uuid)?.run?.pid === pid) this.#leave(domain, 'crashed')
-  }
-
   #leave(domain: FakeDomain, reason: string): void {
     const wasRunning = domain.run !== undefined
+    const { migration } = domain
+    domain.migration = undefined
     domain.run = undefined
     domain.state = 'shutoff'
     domain.reason = reason
     if (!domain.isPersistent) this.domains.delete(domain.uuid)
     if (wasRunning) this.emit(domain.uuid, 'stopped', reason === 'crashed' ? 'failed' : reason)
-  }
-
-  #firstWrite(domain: FakeDomain): void {
-    const pid = domain.run?.pid
-    const attempt = () => {
-      if (domain.run?.pid !== pid || !this.guestWrite(domain.uuid).includes('waiting')) unsubscribe?.()
-    }
-    const unsubscribe = this.#options.ceph?.onChange(attempt)
-    attempt()
+    migration?.domainEnded(domain)
   }
 }
 
 const START_ENDED = 'process exited while connecting to monitor'
-
-function failed(message: string): PvcError {
-  return new PvcError('PVC_HYPERVISOR_FAILED', message)
-}
-
-/** `pool/volume` of every RBD disk in a domain's XML. */
-function rbdVolumes(xml: string): readonly string[] {
-  return [...xml.matchAll(/<source[^>]*protocol=['"]rbd['"][^>]*name=['"]([^'"]+)['"]/g)].map((match) => match[1] ?? '')
-}
-
-function domainName(xml: string): string {
-  return /<name>([^<]+)<\/name>/.exec(xml)?.[1] ?? 'unnamed'
-}

@@ -9,6 +9,8 @@ export type FakeProcess = {
   readonly volumes: readonly string[]
   /** Called once when the process ends by a signal it cannot answer. */
   readonly onKilled: () => void
+  /** Called once when the process ends by SIGTERM; absent: it does not heed it. */
+  readonly onTerminated?: () => void
 }
 
 /** The process table of one fake machine, shared by its fake hypervisor and its fake files. */
@@ -33,6 +35,16 @@ export class FakeProcesses {
     if (!process) return
     this.#processes.delete(pid)
     process.onKilled()
+  }
+
+  /** SIGTERM. @returns false when the process is there and does not heed it */
+  terminate(pid: number): boolean {
+    const process = this.#processes.get(pid)
+    if (!process) return true
+    if (!process.onTerminated) return false
+    this.#processes.delete(pid)
+    process.onTerminated()
+    return true
   }
 
   list(): readonly FakeProcess[] {

@@ -2,11 +2,12 @@ import { readdir, readFile, rm } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { formatPermit, parsePermit } from '../../model/domain-mark.ts'
+import { formatIncoming, formatPermit, parseIncoming, parsePermit } from '../../model/domain-mark.ts'
+import { PvcError } from '../../model/errors.ts'
 import { BootId, LifeId, VmUuid } from '../../model/ids.ts'
 import type { NodeFiles } from '../../ports/files.ts'
 import type { DomainMark } from '../../ports/hypervisor.ts'
-import { pidfdKill, processStartTicks } from '../libvirt/system.ts'
+import { pidfdKill, processStartTicks, waitProcessExit } from '../libvirt/system.ts'
 import { unlessGone, writeFileAtomic } from './atomic-file.ts'
 import { createProc } from './proc.ts'
 import { findVolumeUsers } from './volume-users.ts'
@@ -26,9 +27,14 @@ export type NodeFilesOptions = {
 /** A process by pid and start time, so that a signal never reaches another one with the same pid. */
 export type ProcessHandle = {
   startTicks(pid: number): number | undefined
-  /** SIGKILL through a pidfd; does nothing when that process is gone. */
-  kill(pid: number, startTicks: number): void
+  /** Through a pidfd. @returns false when that process is gone */
+  signal(pid: number, startTicks: number, signal: 'SIGTERM' | 'SIGKILL'): boolean
+  /** @returns true when it is gone, false when it still lives after `timeoutMs` */
+  waitExit(pid: number, startTicks: number, timeoutMs: number): Promise<boolean>
 }
+
+/** The kernel ends a killed process within this time, unless it hangs in the kernel itself. */
+const KILL_MS = 5000
 
 const LifeFile = z.object({ bootId: BootId, life: LifeId })
 const SeqsFile = z.record(VmUuid, z.number().int().nonnegative())
@@ -44,6 +50,7 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
   const handle = options.processHandle ?? nativeHandle
   const lifePath = join(options.runDir, 'life')
   const permitDir = join(options.runDir, 'permit')
+  const incomingDir = join(options.runDir, 'incoming')
   const seqsPath = join(options.stateDir, 'seqs.json')
 
   return {
@@ -68,10 +75,25 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
     async removePermit(uuid) {
       await rm(join(permitDir, uuid), { force: true })
     },
+    async incoming(uuid) {
+      const text = await unlessGone(readFile(join(incomingDir, uuid), 'utf8'))
+      return text === undefined ? undefined : parseIncoming(text)
+    },
+    async writeIncoming(uuid, migrationId) {
+      await writeFileAtomic(join(incomingDir, uuid), formatIncoming(migrationId), false)
+    },
+    async removeIncoming(uuid) {
+      await rm(join(incomingDir, uuid), { force: true })
+    },
+    async endQemu(uuid, pid, graceMs) {
+      const startTicks = handle.startTicks(pid)
+      if (startTicks === undefined || !proc.isQemuOf(pid, uuid)) return 'ended'
+      return endProcess(handle, pid, startTicks, graceMs)
+    },
     qemuProcesses: () => proc.qemuProcesses(),
     async killQemu(uuid, pid) {
       const startTicks = handle.startTicks(pid)
-      if (startTicks !== undefined && proc.isQemuOf(pid, uuid)) handle.kill(pid, startTicks)
+      if (startTicks !== undefined && proc.isQemuOf(pid, uuid)) handle.signal(pid, startTicks, 'SIGKILL')
     },
     volumeUsers: (volume) => findVolumeUsers(places, volume),
     hostSample: () => proc.hostSample(),
@@ -94,7 +116,20 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
 
 const nativeHandle: ProcessHandle = {
   startTicks: processStartTicks,
-  kill: (pid, startTicks) => void pidfdKill(pid, constants.signals.SIGKILL, startTicks),
+  signal: (pid, startTicks, signal) => pidfdKill(pid, constants.signals[signal], startTicks),
+  waitExit: waitProcessExit,
+}
+
+async function endProcess(
+  handle: ProcessHandle,
+  pid: number,
+  startTicks: number,
+  graceMs: number,
+): Promise<'ended' | 'killed'> {
+  if (!handle.signal(pid, startTicks, 'SIGTERM') || (await handle.waitExit(pid, startTicks, graceMs))) return 'ended'
+  if (!handle.signal(pid, startTicks, 'SIGKILL')) return 'ended'
+  if (await handle.waitExit(pid, startTicks, KILL_MS)) return 'killed'
+  throw new PvcError('PVC_HYPERVISOR_TIMEOUT', `QEMU process ${pid} was killed and still has not ended`)
 }
 
 function seqsOf(document: unknown): ReadonlyMap<VmUuid, number> {

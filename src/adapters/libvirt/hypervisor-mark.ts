@@ -1,4 +1,4 @@
-import { formatMarkElement, MARK_NAMESPACE } from '../../model/domain-mark.ts'
+import { formatMarkElement, formatMigrationElement, MARK_NAMESPACE } from '../../model/domain-mark.ts'
 import { LifeId, type VmUuid } from '../../model/ids.ts'
 import { child, parseXml, type XmlElement, xmlError } from '../../model/xml.ts'
 import type { DomainMark } from '../../ports/hypervisor.ts'
@@ -16,15 +16,26 @@ export function markedDefinition(uuid: VmUuid, xml: string, mark: DomainMark): s
   return withMark(xml, mark)
 }
 
-/**
- * The definition with the mark of this start in its metadata; everything else stays as it was written. Elements in our
- * namespace that came with the definition (somebody dumped a running domain) are taken out: libvirt keeps one only.
- * @throws PvcError PVC_XML_INVALID
- */
+/** The definition with the mark of this start in its metadata. @throws PvcError PVC_XML_INVALID */
 export function withMark(xml: string, mark: DomainMark): string {
+  return withElement(xml, formatMarkElement(mark))
+}
+
+/**
+ * The definition under which a copy arrives at its target: it says by which migration, and carries no mark, so it belongs
+ * to no start. @throws PvcError PVC_XML_INVALID
+ */
+export function arrivingDefinition(xml: string, migrationId: string): string {
+  return withElement(xml, formatMigrationElement(migrationId))
+}
+
+/**
+ * The definition with one element of ours in its metadata; everything else stays as it was written. Elements in our
+ * namespace that came with the definition (it was read from a running domain) are taken out: libvirt keeps one only.
+ */
+function withElement(xml: string, element: string): string {
   const domain = parseXml(xml)
   if (domain.name !== 'domain') throw xmlError(domain.line, `<${domain.name}> is not a domain`)
-  const element = formatMarkElement(mark)
   const metadata = child(domain, 'metadata')
   if (metadata === undefined) {
     const name = child(domain, 'name')

@@ -1,18 +1,34 @@
 import type { Clock } from '../../base/clock.ts'
-import { MARK_NAMESPACE } from '../../model/domain-mark.ts'
+import { formatBareMark, MARK_NAMESPACE, MARK_PREFIX } from '../../model/domain-mark.ts'
 import { errorChain, PvcError } from '../../model/errors.ts'
-import { VmUuid } from '../../model/ids.ts'
-import { escapeXml } from '../../model/xml.ts'
-import type { DomainInfo, DomainMark, HostFacts, Hypervisor, HypervisorEvent } from '../../ports/hypervisor.ts'
+import type { VmUuid } from '../../model/ids.ts'
+import type {
+  DomainInfo,
+  DomainMark,
+  HostFacts,
+  Hypervisor,
+  HypervisorEvent,
+  MigrationRequest,
+} from '../../ports/hypervisor.ts'
 import type { Log } from '../../ports/log.ts'
 import type { LibvirtDomain } from './domain.ts'
-import { SHUTDOWN } from './flag.ts'
+import { AFFECT, SHUTDOWN } from './flag.ts'
+import {
+  hasConnectedAgent,
+  metadataUnlessEnded,
+  secretXml,
+  toDomainInfo,
+  totalMemoryKiB,
+  unlessNoDomain,
+  unlessNotRunning,
+} from './hypervisor-answers.ts'
 import { CallGate } from './hypervisor-calls.ts'
 import { listenToDomains } from './hypervisor-events.ts'
-import { markedDefinition, parseMetadata } from './hypervisor-mark.ts'
+import { markedDefinition } from './hypervisor-mark.ts'
+import { MigrationCalls, type MigrationSettings } from './hypervisor-migration.ts'
 import { STATS_FLAGS, STATS_GROUPS, toStatsSample } from './hypervisor-stats.ts'
 import { isLibvirtError, VIR_ERR } from './libvirt-error.ts'
-import { type LibvirtConnection, type ListedDomain, openConnection } from './native.ts'
+import { type LibvirtConnection, openConnection } from './native.ts'
 import { ReconnectingLibvirt } from './reconnect.ts'
 
 type Link = ReconnectingLibvirt<LibvirtConnection>
@@ -20,11 +36,19 @@ type Link = ReconnectingLibvirt<LibvirtConnection>
 export type HypervisorOptions = {
   /**
    * libvirtd works on five requests of one connection at a time and leaves the rest unread, so calls that may take long
-   * must not share one with those that must not wait: reads and events, creates, and the other changes.
+   * must not share one with those that must not wait: reads and events, creates, the other changes, copies to other
+   * nodes, and what is said to a copy under way.
    */
-  readonly links: { readonly read: Link; readonly create: Link; readonly change: Link }
+  readonly links: {
+    readonly read: Link
+    readonly create: Link
+    readonly change: Link
+    readonly copy: Link
+    readonly follow: Link
+  }
   readonly clock: Clock
   readonly log: Log
+  readonly migration: MigrationSettings
   /** Bound of every call but create and destroy; default 10 s. */
   readonly callTimeoutMs?: number
   /** Bound of a create call; it is not abandoned then, see `outstandingCreates`. Default 30 s. */
@@ -38,7 +62,7 @@ export function startHypervisor(options: Omit<HypervisorOptions, 'links'> & { re
   const open = () => openConnection(options.uri)
   const link = (name: string, keepAlive: { intervalS: number; count: number }) => {
     const onError = (error: unknown, attempt: number) => {
-      // All three fail for the same reason: one of them says so, at first and then now and again.
+      // All of them fail for the same reason: one of them says so, at first and then now and again.
       const level = name === 'read' && isWorthTelling(attempt) ? 'warn' : 'debug'
       options.log[level]({ link: name, attempt, error: errorChain(error) }, 'libvirt cannot be reached')
     }
@@ -51,6 +75,8 @@ export function startHypervisor(options: Omit<HypervisorOptions, 'links'> & { re
     read: link('read', { intervalS: 5, count: 3 }),
     create: link('create', NO_KEEPALIVE),
     change: link('change', NO_KEEPALIVE),
+    copy: link('copy', NO_KEEPALIVE),
+    follow: link('follow', NO_KEEPALIVE),
   }
   return new LibvirtHypervisor({ ...options, links })
 }
@@ -66,6 +92,7 @@ const NO_KEEPALIVE = { intervalS: 0, count: 0 }
 export class LibvirtHypervisor implements Hypervisor {
   readonly #options: HypervisorOptions
   readonly #gate: CallGate
+  readonly #migrations: MigrationCalls
   readonly #callTimeoutMs: number
   readonly #creates = new Set<VmUuid>()
   readonly #listeners = new Set<(event: HypervisorEvent) => void>()
@@ -75,6 +102,8 @@ export class LibvirtHypervisor implements Hypervisor {
     this.#options = options
     this.#gate = new CallGate(options.clock)
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000
+    const { links, migration: settings } = options
+    this.#migrations = new MigrationCalls({ links, gate: this.#gate, callTimeoutMs: this.#callTimeoutMs, settings })
     listenToDomains(options.links.read, (event) => this.#tell(event))
     for (const link of Object.values(options.links)) {
       link.on('connected', () => this.#tellConnection())
@@ -119,9 +148,9 @@ export class LibvirtHypervisor implements Hypervisor {
         const [{ name }, state, metadata] = await Promise.all([
           domain.lookup(),
           domain.state(),
-          domain.getMetadata(MARK_NAMESPACE),
+          metadataUnlessEnded(domain),
         ])
-        return toDomainInfo({ uuid, name, ...state, metadata })
+        return metadata === null ? undefined : toDomainInfo({ uuid, name, ...state, metadata })
       }),
     )
   }
@@ -179,6 +208,21 @@ export class LibvirtHypervisor implements Hypervisor {
   blockResize(uuid: VmUuid, device: string, sizeBytes: number): Promise<void> {
     return this.#change(`resize of ${device} of domain ${uuid}`, uuid, (domain) =>
       domain.blockResize(device, sizeBytes),
+    )
+  }
+
+  migrate(uuid: VmUuid, request: MigrationRequest): Promise<void> {
+    return this.#migrations.migrate(uuid, request)
+  }
+  migrationProgress(uuid: VmUuid) {
+    return this.#migrations.progress(uuid)
+  }
+  abortMigration(uuid: VmUuid): Promise<void> {
+    return this.#migrations.abort(uuid)
+  }
+  setMark(uuid: VmUuid, mark: DomainMark): Promise<void> {
+    return this.#change(`mark of domain ${uuid}`, uuid, (domain) =>
+      domain.setMetadata(MARK_NAMESPACE, MARK_PREFIX, formatBareMark(mark), AFFECT.LIVE),
     )
   }
 
@@ -241,49 +285,4 @@ export class LibvirtHypervisor implements Hypervisor {
   #tell(event: HypervisorEvent): void {
     for (const listener of [...this.#listeners]) listener(event)
   }
-}
-
-/** The node info counts NUMA cells, which some firmware describes wrongly. Undefined: the driver has no such figures. */
-async function totalMemoryKiB(connection: LibvirtConnection): Promise<number | undefined> {
-  try {
-    return (await connection.nodeMemoryStats())['total']
-  } catch (error) {
-    if (isLibvirtError(error, VIR_ERR.NO_SUPPORT)) return undefined
-    throw error
-  }
-}
-
-function toDomainInfo(domain: Pick<ListedDomain, 'uuid' | 'name' | 'state' | 'reason' | 'metadata'>): DomainInfo {
-  const { uuid, name, state, reason, metadata } = domain
-  return { uuid: VmUuid.parse(uuid), name, state, reason, ...parseMetadata(metadata) }
-}
-
-async function unlessNoDomain<T>(ask: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await ask()
-  } catch (error) {
-    if (isLibvirtError(error, VIR_ERR.NO_DOMAIN)) return undefined
-    throw error
-  }
-}
-
-/** A domain that is gone, or is defined but does not run, is what was wanted. */
-async function unlessNotRunning(end: () => Promise<void>): Promise<void> {
-  try {
-    await end()
-  } catch (error) {
-    if (!isLibvirtError(error, VIR_ERR.NO_DOMAIN, VIR_ERR.OPERATION_INVALID)) throw error
-  }
-}
-
-/** libvirt writes the channel's state into the live XML. */
-function hasConnectedAgent(xml: string): boolean {
-  return [...xml.matchAll(/<target [^>]*name='org\.qemu\.guest_agent\.0'[^>]*>/g)].some(([target]) =>
-    target.includes("state='connected'"),
-  )
-}
-
-function secretXml(uuid: string, usage: string): string {
-  const name = escapeXml(usage)
-  return `<secret ephemeral='no' private='yes'><uuid>${uuid}</uuid><usage type='ceph'><name>${name}</name></usage></secret>`
 }

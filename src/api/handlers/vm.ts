@@ -1,14 +1,16 @@
 import type { RouteInput } from '../../contract/routes.ts'
 import type { vmRoutes } from '../../contract/vm.ts'
+import { compatState } from '../../model/compat-state.ts'
 import { compatMeta } from '../../model/compat-vm.ts'
-import { compatState } from '../../model/domain.ts'
+import { whereabouts } from '../../model/move.ts'
 import { argumentError, type PowerAction } from '../../operations/plan.ts'
 import { byName, eachVm, requireVm, type VmEntry } from '../../operations/view.ts'
-import { defineVm } from '../../operations/vm-define.ts'
+import { defineVm, type NewVm, previewVm } from '../../operations/vm-define.ts'
 import { removeVm } from '../../operations/vm-delete.ts'
 import { editVmTags, knownNodes, modifyVm, setVmMeta, setVmPower } from '../../operations/vm-edit.ts'
 import { powerDeadlineMs, waitForPower } from '../../operations/vm-wait.ts'
 import { type Handlers, RawJson, type RequestContext } from '../handler.ts'
+import { shownDecision } from './vm-move.ts'
 
 /** What is answered when a power action was accepted, and when it was waited for. */
 const POWER_MESSAGES = {
@@ -31,7 +33,7 @@ function isListed({ spec, status }: VmEntry, filter: RouteInput<'vmList'>): bool
 }
 
 async function define(context: RequestContext, input: RouteInput<'vmDefine'>) {
-  const spec = await defineVm(context.deps, {
+  const request: NewVm = {
     xml: input.xml,
     node: input.node,
     nodeLimit: input.limit,
@@ -40,10 +42,18 @@ async function define(context: RequestContext, input: RouteInput<'vmDefine'>) {
       autostart: input.autostart,
       migrationMethod: input.migration_method,
       migrationMaxDowntimeMs: input.migration_max_downtime,
+      startPriority: input.start_priority,
+      antiAffinityGroup: input.anti_affinity_group,
     },
     userTags: input.user_tags,
     protectedTags: input.protected_tags,
-  })
+  }
+  if (input.dry_run) {
+    const { spec, decision } = previewVm(context.deps, request)
+    const message = `VM '${spec.name}' would be defined on node '${spec.node}'.`
+    return { message, ...(decision === undefined ? {} : { decision: shownDecision(decision) }) }
+  }
+  const spec = await defineVm(context.deps, request)
   context.nameTarget(spec.name)
   return { message: `Added new VM with Name '${spec.name}' and UUID '${spec.uuid}' to database.` }
 }
@@ -82,6 +92,8 @@ export const vmHandlers = {
       migrationMethod: input.migration_method,
       migrationMaxDowntimeMs: input.migration_max_downtime,
       profile: input.profile,
+      startPriority: input.start_priority,
+      antiAffinityGroup: input.anti_affinity_group,
     }
     if (Object.values(change).every((value) => value === undefined))
       throw argumentError('limit', 'or another setting is required')
@@ -112,7 +124,8 @@ export const vmHandlers = {
 
   vmNode: ({ deps }, { vm }) => {
     const { spec, status } = requireVm(deps.index, vm)
-    const { name, node, lastNode } = spec.value
-    return { name, node: status.run?.node ?? node, last_node: lastNode ?? '' }
+    const { name, node } = spec.value
+    const { home } = whereabouts({ spec: spec.value, status })
+    return { name, node: status.run?.node ?? node, last_node: home ?? '' }
   },
 } satisfies Pick<Handlers, keyof typeof vmRoutes>

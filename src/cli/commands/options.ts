@@ -32,11 +32,11 @@ export function addRestartOptions(command: Command): Command {
     .option('-R, --no-restart', 'Apply the change at the next start.')
 }
 
-/** `-w/--wait` and `--timeout`. */
-export function addWaitOptions(command: Command, what: string): Command {
+/** `-w/--wait` and `--timeout`; `timeoutS` is how long is waited if nothing is said. */
+export function addWaitOptions(command: Command, what: string, timeoutS = 600): Command {
   return command
     .option('-w, --wait', `Wait for the ${what} to complete, with progress.`, false)
-    .option('--timeout <seconds>', 'Stop waiting after this time; what was asked for goes on.', parseSeconds, 600)
+    .option('--timeout <seconds>', 'Stop waiting after this time; what was asked for goes on.', parseSeconds, timeoutS)
 }
 
 /** A positive number of seconds. */

@@ -1,12 +1,26 @@
 import { type Command, Option } from 'commander'
 import { readDefinition } from '../definition.ts'
 import { usageFailure } from '../failure.ts'
+import { formatCandidates } from '../output/decision-view.ts'
 import { readTextFile } from '../text-file.ts'
 import { addAutostartOptions, collect, integerParser, type OpenSession, yesOption } from './options.ts'
 
 const SELECTORS = ['mem', 'memprov', 'load', 'vcpus', 'vms', 'none']
 const METHODS = ['none', 'live', 'shutdown']
 const parseDowntime = integerParser(1, 600_000)
+
+/** `--priority` and `--group`. */
+function addOrderOptions(command: Command): Command {
+  return command
+    .option(
+      '--priority <number>',
+      'Who goes first when VMs wait for each other: 0 to 100, the highest first.',
+      parsePriority,
+    )
+    .option('--group <name>', 'VMs of one group are kept on different nodes where possible; empty for none.')
+}
+
+const parsePriority = integerParser(0, 100)
 
 const SELECTOR_HELP = `
 Selectors: mem (most free memory), memprov (least memory provisioned to VMs), vcpus (fewest vCPUs allocated),
@@ -20,12 +34,15 @@ type MetaOptions = {
   readonly autostart?: boolean
   readonly method?: string
   readonly maxDowntime?: number
+  readonly priority?: number
+  readonly group?: string
 }
 
 type DefineOptions = MetaOptions & {
   readonly target?: string
   readonly tag?: readonly string[]
   readonly protectedTag?: readonly string[]
+  readonly dryRun: boolean
 }
 
 /** `vm define`, `vm meta`, `vm undefine`, `vm remove`. */
@@ -50,13 +67,15 @@ function addDefine(vm: Command, open: OpenSession): void {
     .option('-d, --max-downtime <ms>', 'Longest pause of a live migration.', parseDowntime, 300)
     .option('-g, --tag <tag>', 'Tag of the VM; may be repeated.', collect)
     .option('-G, --protected-tag <tag>', 'Protected tag of the VM; may be repeated.', collect)
+  addOrderOptions(command)
+    .option('--dry-run', 'Say where the VM would be defined and why, and do nothing.', false)
     .addHelpText('after', SELECTOR_HELP)
     .action(async (file: string, options: DefineOptions) => {
       const session = open()
       const xml = await readTextFile(session.host, file)
       readDefinition(xml)
       const api = await session.connect()
-      const { message } = await api.call('vmDefine', {
+      const { message, decision } = await api.call('vmDefine', {
         node: options.target,
         limit: options.limit,
         selector: options.nodeSelector,
@@ -65,9 +84,13 @@ function addDefine(vm: Command, open: OpenSession): void {
         migration_max_downtime: options.maxDowntime,
         user_tags: options.tag,
         protected_tags: options.protectedTag,
+        start_priority: options.priority,
+        anti_affinity_group: options.group,
+        ...(options.dryRun ? { dry_run: true } : {}),
         xml,
       })
       session.print(message)
+      if (options.dryRun && decision) session.print(`\n${formatCandidates(decision, session.palette)}`)
     })
 }
 
@@ -83,6 +106,7 @@ function addMeta(vm: Command, open: OpenSession): void {
     .addOption(new Option('-m, --method <method>', 'Preferred migration method.').choices(METHODS))
     .option('-d, --max-downtime <ms>', 'Longest pause of a live migration.', parseDowntime)
     .option('-p, --profile <profile>', 'Provisioner profile of the VM.')
+  addOrderOptions(command)
     .addHelpText('after', SELECTOR_HELP)
     .action(async (name: string, options: MetaOptions & { readonly profile?: string }) => {
       const changes = {
@@ -92,6 +116,8 @@ function addMeta(vm: Command, open: OpenSession): void {
         migration_method: options.method,
         migration_max_downtime: options.maxDowntime,
         profile: options.profile,
+        start_priority: options.priority,
+        anti_affinity_group: options.group,
       }
       if (Object.values(changes).every((value) => value === undefined)) {
         throw usageFailure('At least one metadata option must be specified to update.')

@@ -113,7 +113,7 @@ function addMemory(vm: Command, open: OpenSession): void {
 }
 
 function addTag(vm: Command, open: OpenSession): void {
-  const tag = addGroup(vm, 'tag', 'View the tags of a VM.')
+  const tag = addGroup(vm, 'tag', 'View and change the tags of a VM.')
   tag
     .command('get')
     .summary('Show the tags of a VM.')
@@ -129,4 +129,34 @@ function addTag(vm: Command, open: OpenSession): void {
         raw: () => answer.tags.map((each) => each.name).join('\n'),
       })
     })
+  tag
+    .command('add')
+    .summary('Add a tag to a VM.')
+    .description('Add TAG to VM.')
+    .argument('<vm>', 'name or UUID of the VM')
+    .argument('<tag>', 'the tag')
+    .option('-p, --protected', 'The tag cannot be removed.', false)
+    .action((name: string, text: string, options: { readonly protected: boolean }) =>
+      editTags(open, name, 'add', text, options.protected),
+    )
+  tag
+    .command('remove')
+    .summary('Remove a tag from a VM.')
+    .description('Remove TAG from VM. A protected tag stays.')
+    .argument('<vm>', 'name or UUID of the VM')
+    .argument('<tag>', 'the tag')
+    .action((name: string, text: string) => editTags(open, name, 'remove', text, false))
+}
+
+async function editTags(
+  open: OpenSession,
+  vm: string,
+  action: string,
+  tag: string,
+  isProtected: boolean,
+): Promise<void> {
+  const session = open()
+  const api = await session.connect()
+  const { message } = await api.call('vmEditTags', { vm, action, tag, protected: isProtected })
+  session.print(message)
 }

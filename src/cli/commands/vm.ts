@@ -3,6 +3,7 @@ import { addGroup, type OpenSession } from './options.ts'
 import { addVmDefinitionCommands } from './vm-define.ts'
 import { addVmViewCommands } from './vm-list.ts'
 import { addVmModifyCommand } from './vm-modify.ts'
+import { addVmMoveCommands } from './vm-move.ts'
 import { addVmPartCommands } from './vm-part.ts'
 import { addVmStateCommands } from './vm-state.ts'
 
@@ -12,6 +13,7 @@ export function addVmCommands(program: Command, open: OpenSession): void {
   addVmDefinitionCommands(vm, open)
   addVmModifyCommand(vm, open)
   addVmStateCommands(vm, open)
+  addVmMoveCommands(vm, open)
   addVmPartCommands(vm, open)
   addVmViewCommands(vm, open)
 }

@@ -29,3 +29,8 @@ export function formatElapsed(elapsedMs: number): string {
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
   return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`
 }
+
+/** As {@link formatElapsed}, with tenths of a second below a minute. */
+export function formatMoment(elapsedMs: number): string {
+  return elapsedMs < 60_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : formatElapsed(elapsedMs)
+}

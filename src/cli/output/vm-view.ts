@@ -1,6 +1,8 @@
 import type { Network } from '../../contract/network.ts'
 import type { Vm } from '../../contract/vm.ts'
+import type { VmMigration } from '../../contract/vm-move.ts'
 import type { ColourName, Palette } from './colour.ts'
+import { formatCopy } from './migration-view.ts'
 import { formatBytes } from './quantity.ts'
 import { type Cell, type Field, formatFields, formatTable, type Section } from './table.ts'
 
@@ -137,6 +139,10 @@ function shortDevices(vm: Vm, known: KnownNetworks): readonly Field[] {
   ]
 }
 
+function migrationText(migration: VmMigration): string {
+  return `to node ${migration.to}: ${formatCopy(migration)}`
+}
+
 /** `pvc vm info`; long adds the virtual hardware and its counters. */
 export function formatVmInfo(vm: Vm, isLong: boolean, known: KnownNetworks, palette: Palette): string {
   const snapshots = vm.snapshots ?? []
@@ -146,6 +152,8 @@ export function formatVmInfo(vm: Vm, isLong: boolean, known: KnownNetworks, pale
       ['UUID', vm.uuid],
       ['State', stateCell(vm)],
       ['Failure Reason', vm.failed_reason ? { text: vm.failed_reason, colour: 'red' } : undefined],
+      ['Migration', vm.migration ? { text: migrationText(vm.migration), colour: 'blue' } : undefined],
+      ['Move Failure', vm.move_failed_reason ? { text: vm.move_failed_reason, colour: 'red' } : undefined],
       ['Profile', orDefault(vm.profile, 'N/A')],
       undefined,
       ['Current Node', vm.node],
@@ -156,6 +164,8 @@ export function formatVmInfo(vm: Vm, isLong: boolean, known: KnownNetworks, pale
       ['Autostart', vm.node_autostart ? 'yes' : 'no'],
       ['Migration Method', orDefault(vm.migration_method, 'none')],
       ['Max Live Downtime', `${vm.migration_max_downtime} ms`],
+      ['Start Priority', vm.start_priority === undefined ? undefined : String(vm.start_priority)],
+      ['Anti-Affinity', vm.anti_affinity_group === undefined ? undefined : (vm.anti_affinity_group ?? 'none')],
       undefined,
       ['Memory (M)', String(vm.memory)],
       ['vCPUs', String(vm.vcpu)],

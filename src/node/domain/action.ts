@@ -1,4 +1,4 @@
-import type { RunRecord, VmSpec, VmStatus } from '../../model/domain.ts'
+import type { Migration, MovePolicy, RunRecord, VmArrival, VmSpec, VmStatus } from '../../model/domain.ts'
 import type { Mark } from './observation.ts'
 
 /** Change of a VM's status document; `run` given: the record changes hands and seq is raised. */
@@ -17,6 +17,24 @@ export type VmAction =
   | { readonly kind: 'revoke-permit' }
   /** Blocklist what a dead QEMU of ours left on the volumes, so that the next node finds them free. */
   | { readonly kind: 'clean-volumes'; readonly spec: VmSpec }
+  /** Source: ask libvirt for the copy; the call goes on by itself. */
+  | {
+      readonly kind: 'copy'
+      readonly migration: Migration
+      readonly policy: MovePolicy
+      readonly maxDowntimeMs: number
+    }
+  | { readonly kind: 'abort-copy' }
+  /** Source: the copy is complete, so end our own QEMU for good, then hand the record over by `patch`. */
+  | { readonly kind: 'end-source'; readonly patch: StatusPatch }
+  /** Source: libvirt left the guest paused and no copy is complete: let it run on. */
+  | { readonly kind: 'resume' }
+  /** Target: what the source waits for. */
+  | { readonly kind: 'say-arrival'; readonly arrival: VmArrival }
+  | { readonly kind: 'expect-copy'; readonly migrationId: string }
+  | { readonly kind: 'expect-no-copy' }
+  /** Target: the record is ours, so the copy becomes ours and runs. */
+  | { readonly kind: 'adopt'; readonly mark: Mark }
   | { readonly kind: 'kill-orphan'; readonly pid: number }
 
 /**

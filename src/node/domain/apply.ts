@@ -1,37 +1,23 @@
 import { unreachable } from '../../base/assert.ts'
-import type { VmStatus } from '../../model/domain.ts'
 import { type ErrorCode, errorChain, hasCode, PvcError } from '../../model/errors.ts'
-import type { VmUuid } from '../../model/ids.ts'
-import type { Versioned } from '../../ports/store.ts'
 import { tree } from '../../schema/tree.ts'
-import type { ActionOutcome, StatusPatch, VmAction } from './action.ts'
-import type { Observed } from './observe.ts'
-import { applyPatch } from './patch.ts'
-import type { Certificate, DomainPorts } from './ports.ts'
-import { vncOf } from './vnc.ts'
+import type { ActionOutcome, VmAction } from './action.ts'
+import { applyMove, hasTime } from './apply-move.ts'
+import type { ActionContext } from './context.ts'
 import { prepareVolumes } from './volumes/prepare.ts'
-
-/** A start may only be asked for while the session is certain to live this long (protocol N4). */
-const START_LEASE_MS = 2000
+import { writeStatus } from './write-status.ts'
 
 /** Trying again cannot help before somebody changes something. */
 const FINAL_CODES: readonly ErrorCode[] = ['PVC_VOLUME_LOCKED', 'PVC_CEPH_NOT_FOUND', 'PVC_XML_INVALID']
 
 const DONE: ActionOutcome = { kind: 'done' }
 
-type Context = {
-  readonly ports: DomainPorts
-  readonly certificate: Certificate
-  readonly uuid: VmUuid
-  readonly observed: Observed
-}
-
 /** Does one thing for a VM, idempotently. Expected failures are outcomes; anything else is thrown and retried by the loop. */
-export async function applyVmAction(context: Context, action: VmAction): Promise<ActionOutcome> {
+export async function applyVmAction(context: ActionContext, action: VmAction): Promise<ActionOutcome> {
   const { ports, uuid } = context
   switch (action.kind) {
     case 'write':
-      return write(context, action.patch)
+      return writeStatus(context, action.patch)
     case 'start':
       return ports.starts.run(() => start(context, action))
     case 'shutdown':
@@ -54,35 +40,21 @@ export async function applyVmAction(context: Context, action: VmAction): Promise
     case 'kill-orphan':
       await ports.files.killQemu(uuid, action.pid)
       return DONE
+    case 'copy':
+    case 'abort-copy':
+    case 'end-source':
+    case 'resume':
+    case 'say-arrival':
+    case 'expect-copy':
+    case 'expect-no-copy':
+    case 'adopt':
+      return applyMove(context, action)
     default:
       return unreachable(action)
   }
 }
 
-async function write(context: Context, patch: StatusPatch): Promise<ActionOutcome> {
-  const { ports, certificate, uuid, observed } = context
-  const before = observed.status
-  if (before === undefined) throw new PvcError('PVC_STORE_MISSING', `status of VM ${uuid} vanished`)
-  const next = applyPatch(before.value, await withVnc(context, before, patch), ports.clock.wallMs())
-  try {
-    await certificate.session.set(tree.vm(uuid).status, next, before.version)
-    // Noted only once acknowledged: a number that was perhaps never written would make the true record look rolled back.
-    ports.seqs.check(uuid, next.seq)
-  } catch (error) {
-    if (hasCode(error, 'PVC_STORE_VERSION')) return { kind: 'overtaken', reason: 'the status changed in between' }
-    throw error
-  }
-  return DONE
-}
-
-/** The VNC address is known only once the domain runs, so it is added to the news that it does. */
-async function withVnc(context: Context, before: Versioned<VmStatus>, patch: StatusPatch): Promise<StatusPatch> {
-  if (patch.phase !== 'running' || before.value.startedGeneration !== 0) return patch
-  const xml = await context.ports.hypervisor.xml(context.uuid)
-  return { ...patch, vnc: xml === undefined ? null : vncOf(xml) }
-}
-
-async function start(context: Context, action: VmAction & { kind: 'start' }): Promise<ActionOutcome> {
+async function start(context: ActionContext, action: VmAction & { kind: 'start' }): Promise<ActionOutcome> {
   const { ports, certificate, uuid, observed } = context
   try {
     await prepareVolumes(ports, action.spec.rbdList, action.isExitUnclean)
@@ -91,10 +63,7 @@ async function start(context: Context, action: VmAction & { kind: 'start' }): Pr
     if (status === undefined || status.version !== observed.status?.version) {
       return { kind: 'overtaken', reason: 'the status changed in between' }
     }
-    if (
-      ports.certificate()?.session !== certificate.session ||
-      certificate.session.leaseValidForMs() < START_LEASE_MS
-    ) {
+    if (!hasTime(ports, certificate)) {
       return { kind: 'overtaken', reason: 'the ZooKeeper session of this node is not certain to last' }
     }
     await ports.files.writePermit(uuid, action.mark)
@@ -112,7 +81,7 @@ function startFailure(error: unknown): ActionOutcome {
   return { kind: isFinal ? 'final' : 'retryable', reason }
 }
 
-async function destroyForeign(context: Context): Promise<ActionOutcome> {
+async function destroyForeign(context: ActionContext): Promise<ActionOutcome> {
   const { ports, certificate, uuid } = context
   // A lagging server may have shown an old record: a healthy domain must not die of that (protocol N9).
   await certificate.session.sync()
@@ -126,7 +95,7 @@ async function destroyForeign(context: Context): Promise<ActionOutcome> {
   return DONE
 }
 
-async function cleanVolumes(context: Context, volumes: Parameters<typeof prepareVolumes>[1]): Promise<void> {
+async function cleanVolumes(context: ActionContext, volumes: Parameters<typeof prepareVolumes>[1]): Promise<void> {
   const { ports } = context
   try {
     await prepareVolumes(ports, volumes, true)

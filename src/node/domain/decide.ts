@@ -1,18 +1,10 @@
 import { isVmSpec, type VmSpec, type VmStatus } from '../../model/domain.ts'
-import type { StatusPatch, VmAction } from './action.ts'
+import type { StatusPatch } from './action.ts'
+import { decision, type VmDecision, type VmProblem } from './decision.ts'
 import { nextStartAtMs, recentStarts, START_LIMIT, type VmMemory, wishKey } from './memory.ts'
+import { decideSource, decideSourceGone, departure } from './move-source.ts'
+import { decideCopyHere, decideExpect, isToBeAdopted, migrationHere } from './move-target.ts'
 import type { LocalDomain, VmObservation } from './observation.ts'
-
-/** A problem of this VM that the node publishes while it lasts. */
-export type VmProblem = { readonly id: string; readonly message: string }
-
-/** What to do next (undefined: nothing), what to remember, when to look again without an event. */
-export type VmDecision = {
-  readonly action: VmAction | undefined
-  readonly memory: VmMemory
-  readonly wakeInMs: number | undefined
-  readonly problems: readonly VmProblem[]
-}
 
 /** An ACPI press may be lost while the guest boots, so it is repeated. */
 const PRESS_AGAIN_MS = 5000
@@ -20,38 +12,41 @@ const LOOK_AGAIN_MS = 1000
 /** So long may a QEMU exist that libvirt does not know: libvirtd may be reconnecting to it. */
 const ORPHAN_MS = 30_000
 
-function result(
-  memory: VmMemory,
-  action?: VmAction,
-  wakeInMs?: number,
-  problems: readonly VmProblem[] = [],
-): VmDecision {
-  return { action, memory, wakeInMs, problems }
-}
-
 /**
  * Decides the next step for one VM on this node (protocol N3 to N6, N9). Total and deterministic; the caller has already
  * made sure that the node is certified in the present session.
  */
 export function decideVm(o: VmObservation): VmDecision {
   const memory = freshenMemory(o)
-  if (!o.isSeqTrusted) return result(memory)
+  if (!o.isSeqTrusted) return decision(memory)
   const record = o.status?.run ?? null
   const isMine = record !== null && record.node === o.self && record.life === o.life && record.holder === null
-  if (o.domain !== undefined) {
-    if (!o.domain.isActive) return decideLeftover(o, o.domain, memory)
-    if (!isMine || o.status === undefined || !isMarked(o.domain, o.life, o.status.seq)) {
-      return decideForeign(o, o.domain, memory)
-    }
-    return o.domain.isStarting ? decideBooting(o, memory) : decideRunning(o, o.domain, o.status, memory)
-  }
+  if (o.domain !== undefined) return decideHere(o, o.domain, isMine, memory)
   if (o.status === undefined) return decideIdle(o, memory)
   if (isMine) return decideGone(o, o.status, memory)
   if (o.isCreateOutstanding || o.qemuPid !== undefined) return decideDrain(o, memory)
-  if (o.permit !== undefined) return result(memory, { kind: 'revoke-permit' })
+  if (o.permit !== undefined) return decision(memory, { kind: 'revoke-permit' })
+  const migration = migrationHere(o, o.status)
+  if (migration !== undefined) return decideExpect(o, migration, memory)
+  if (o.move.incoming !== undefined) return decision(memory, { kind: 'expect-no-copy' })
   if (record === null) return decideFree(o, o.status, memory)
   if (record.node === o.self && record.holder === null) return decideTake(o, o.status, memory)
-  return result(memory)
+  return decision(memory)
+}
+
+/** libvirt lists a domain of this VM here. */
+function decideHere(o: VmObservation, domain: LocalDomain, isMine: boolean, memory: VmMemory): VmDecision {
+  if (!domain.isActive) return decideLeftover(o, domain, memory)
+  const { status } = o
+  if (status === undefined) return decideForeign(o, domain, memory)
+  if (isMine && isToBeAdopted(o, domain, status)) {
+    return decision(memory, { kind: 'adopt', mark: { life: o.life, seq: status.seq } })
+  }
+  if (!isMine || !isMarked(domain, o.life, status.seq)) {
+    return decideCopyHere(o, domain, status, memory) ?? decideForeign(o, domain, memory)
+  }
+  if (domain.isStarting) return decideBooting(o, memory)
+  return decideSource(o, domain, status, memory) ?? decideRunning(o, domain, status, memory)
 }
 
 function isMarked(domain: LocalDomain, life: string, seq: number): boolean {
@@ -72,26 +67,25 @@ function wantsOn(o: VmObservation): o is VmObservation & { spec: VmSpec } {
 /** libvirt lists an inactive domain: a start in flight, or a persistent definition somebody left. */
 function decideLeftover(o: VmObservation, domain: LocalDomain, memory: VmMemory): VmDecision {
   if (o.isCreateOutstanding) return decideDrain(o, memory)
-  if (domain.mark === undefined && o.spec === undefined) return result(memory)
-  if (o.permit !== undefined) return result(memory, { kind: 'revoke-permit' })
-  return result(memory, { kind: 'undefine' }, LOOK_AGAIN_MS)
+  if (domain.mark === undefined && o.spec === undefined) return decision(memory)
+  if (o.permit !== undefined) return decision(memory, { kind: 'revoke-permit' })
+  return decision(memory, { kind: 'undefine' }, LOOK_AGAIN_MS)
 }
 
 function decideForeign(o: VmObservation, domain: LocalDomain, memory: VmMemory): VmDecision {
-  const migration = o.status?.migration ?? null
-  if (domain.migrationId !== undefined && migration !== null && domain.migrationId === migration.id)
-    return result(memory)
   if (domain.mark === undefined && o.spec === undefined && o.status === undefined) {
     const message = `A domain with UUID ${o.uuid} runs on this node but is not a VM of this cluster; shut it down, then define it or keep it elsewhere.`
-    return result(memory, undefined, undefined, [{ id: 'ALIEN_DOMAIN', message }])
+    return decision(memory, undefined, undefined, [{ id: 'ALIEN_DOMAIN', message }])
   }
-  return result(memory, { kind: 'destroy-foreign', why: 'the run record does not name this domain' })
+  // A guest that left by migration: its QEMU is gone, libvirt will notice.
+  if (domain.isSwitched && o.qemuPid === undefined) return decision(memory, undefined, LOOK_AGAIN_MS)
+  return decision(memory, { kind: 'destroy-foreign', why: 'the run record does not name this domain' })
 }
 
 /** Our domain is listed but its start has not come to an end: wait for it, or end it when it is no longer wanted. */
 function decideBooting(o: VmObservation, memory: VmMemory): VmDecision {
   if (wantsOn(o) && o.spec.node === o.self) return decideDrain(o, memory)
-  return result(memory, { kind: 'destroy', why: 'its start is no longer wanted' })
+  return decision(memory, { kind: 'destroy', why: 'its start is no longer wanted' })
 }
 
 /** Our domain runs. */
@@ -99,8 +93,8 @@ function decideRunning(o: VmObservation, domain: LocalDomain, status: VmStatus, 
   const spec = isVmSpec(o.spec) ? o.spec : undefined
   const isStopNow = spec === undefined || spec.wishes.stopNow > status.done.stopNow
   const isRestart = spec !== undefined && spec.wishes.restart > status.done.restart
-  if (isStopNow) return result(memory, { kind: 'destroy', why: 'an immediate stop was asked for' })
-  if (isRestart || spec.power !== 'on') return decideStopping(o, status, memory)
+  if (isStopNow) return decision(memory, { kind: 'destroy', why: 'an immediate stop was asked for' })
+  if (isRestart || spec.power !== 'on' || departure(o, status) === 'shutdown') return decideStopping(o, status, memory)
   const settled: VmMemory = {
     ...memory,
     shutdown: undefined,
@@ -117,34 +111,36 @@ function decideRunning(o: VmObservation, domain: LocalDomain, status: VmStatus, 
     phase: 'running',
     observedGeneration: spec.generation,
     failedReason: '',
+    handedOver: null,
     done: { ...status.done, start: spec.wishes.start },
     ...(status.startedGeneration === 0 ? { startedGeneration: memory.startedGeneration ?? spec.generation } : {}),
   })
-  return result(settled, patch && { kind: 'write', why: 'running', patch }, undefined, problems)
+  return decision(settled, patch && { kind: 'write', why: 'running', patch }, undefined, problems)
 }
 
 function decideStopping(o: VmObservation, status: VmStatus, memory: VmMemory): VmDecision {
   if (status.phase !== 'stopping') {
-    return result(memory, { kind: 'write', why: 'stopping', patch: { phase: 'stopping' } })
+    return decision(memory, { kind: 'write', why: 'stopping', patch: { phase: 'stopping' } })
   }
   const asked = memory.shutdown
   if (asked === undefined) {
     const shutdown = { askedAtMs: o.nowMs, pressedAtMs: o.nowMs }
-    return result({ ...memory, shutdown }, { kind: 'shutdown' }, PRESS_AGAIN_MS)
+    return decision({ ...memory, shutdown }, { kind: 'shutdown' }, PRESS_AGAIN_MS)
   }
   const leftMs = asked.askedAtMs + o.shutdownTimeoutMs - o.nowMs
   if (leftMs <= 0) {
-    return result(memory, { kind: 'destroy', why: `the guest did not shut down within ${o.shutdownTimeoutMs} ms` })
+    return decision(memory, { kind: 'destroy', why: `the guest did not shut down within ${o.shutdownTimeoutMs} ms` })
   }
   const pressInMs = asked.pressedAtMs + PRESS_AGAIN_MS - o.nowMs
-  if (pressInMs > 0) return result(memory, undefined, Math.min(pressInMs, leftMs))
+  if (pressInMs > 0) return decision(memory, undefined, Math.min(pressInMs, leftMs))
   const shutdown = { ...asked, pressedAtMs: o.nowMs }
-  return result({ ...memory, shutdown }, { kind: 'shutdown' }, Math.min(PRESS_AGAIN_MS, leftMs))
+  return decision({ ...memory, shutdown }, { kind: 'shutdown' }, Math.min(PRESS_AGAIN_MS, leftMs))
 }
 
 /** We hold the record and there is no domain: it ended, or was not started yet. */
 function decideGone(o: VmObservation, status: VmStatus, memory: VmMemory): VmDecision {
   if (o.isCreateOutstanding || o.qemuPid !== undefined) return decideDrain(o, memory)
+  if (status.migration !== null) return decideSourceGone(o, status.migration, memory)
   // A guest that we asked to shut down and that is gone closed its disks in an orderly way.
   const isExitUnclean = memory.shutdown === undefined && memory.isExitUnclean
   const calm: VmMemory = { ...memory, orphanSinceMs: undefined, shutdown: undefined, isExitUnclean }
@@ -153,8 +149,8 @@ function decideGone(o: VmObservation, status: VmStatus, memory: VmMemory): VmDec
   const isRestartWished = status.done.restart !== done.restart
   if (isRestartWished || status.done.stopNow !== done.stopNow || status.phase !== 'starting') {
     const restarts = status.phase === 'running' && !isRestartWished ? status.restarts + 1 : status.restarts
-    const patch: StatusPatch = { phase: 'starting', done, restarts, startedGeneration: 0, vnc: null }
-    return result(calm, { kind: 'write', why: 'starting again', patch })
+    const patch: StatusPatch = { phase: 'starting', done, restarts, startedGeneration: 0, vnc: null, handedOver: null }
+    return decision(calm, { kind: 'write', why: 'starting again', patch })
   }
   return decideStart(o, o.spec, status, calm)
 }
@@ -168,19 +164,19 @@ function decideStart(o: VmObservation, spec: VmSpec, status: VmStatus, memory: V
     return decideFail(o, spec, status, memory, failedReason)
   }
   if (reason !== undefined && status.failedReason !== reason) {
-    return result(memory, { kind: 'write', why: 'a start failed', patch: { failedReason: reason } })
+    return decision(memory, { kind: 'write', why: 'a start failed', patch: { failedReason: reason } })
   }
   const waitMs = nextStartAtMs(starts) - o.nowMs
-  if (waitMs > 0) return result(memory, undefined, waitMs)
+  if (waitMs > 0) return decision(memory, undefined, waitMs)
   const mark = { life: o.life, seq: status.seq }
-  return result(
+  return decision(
     { ...memory, startsAtMs: [...starts, o.nowMs], startedGeneration: spec.generation, createSinceMs: o.nowMs },
     { kind: 'start', mark, spec, isExitUnclean: memory.isExitUnclean },
   )
 }
 
 function decideFail(o: VmObservation, spec: VmSpec, status: VmStatus, memory: VmMemory, reason: string): VmDecision {
-  if (o.permit !== undefined) return result(memory, { kind: 'revoke-permit' })
+  if (o.permit !== undefined) return decision(memory, { kind: 'revoke-permit' })
   const patch: StatusPatch = {
     run: null,
     phase: 'failed',
@@ -190,17 +186,17 @@ function decideFail(o: VmObservation, spec: VmSpec, status: VmStatus, memory: Vm
     startedGeneration: 0,
     vnc: null,
   }
-  return result(memory, { kind: 'write', why: 'failed', patch })
+  return decision(memory, { kind: 'write', why: 'failed', patch })
 }
 
 function decideRelease(o: VmObservation, memory: VmMemory): VmDecision {
-  if (o.permit !== undefined) return result(memory, { kind: 'revoke-permit' })
+  if (o.permit !== undefined) return decision(memory, { kind: 'revoke-permit' })
   if (memory.isExitUnclean && isVmSpec(o.spec) && o.spec.rbdList.length > 0) {
     // Tried once only: a Ceph that does not answer must not keep the VM from being released.
-    return result({ ...memory, isExitUnclean: false }, { kind: 'clean-volumes', spec: o.spec })
+    return decision({ ...memory, isExitUnclean: false }, { kind: 'clean-volumes', spec: o.spec })
   }
   const patch: StatusPatch = { ...idlePatch(o), run: null, phase: 'off' }
-  return result(memory, { kind: 'write', why: 'released', patch })
+  return decision(memory, { kind: 'write', why: 'released', patch })
 }
 
 /** Something of the VM may still be starting or ending here: close the door, then wait until nothing is left (N5). */
@@ -208,9 +204,9 @@ function decideDrain(o: VmObservation, memory: VmMemory): VmDecision {
   const orphanSinceMs = o.qemuPid === undefined ? undefined : (memory.orphanSinceMs ?? o.nowMs)
   const next: VmMemory = { ...memory, orphanSinceMs }
   const isWanted = wantsOn(o) && o.spec.node === o.self && o.status?.run?.life === o.life
-  if (o.permit !== undefined && !isWanted) return result(next, { kind: 'revoke-permit' })
+  if (o.permit !== undefined && !isWanted) return decision(next, { kind: 'revoke-permit' })
   if (o.qemuPid !== undefined && !o.isCreateOutstanding && o.nowMs - (orphanSinceMs ?? o.nowMs) >= ORPHAN_MS) {
-    return result(next, { kind: 'kill-orphan', pid: o.qemuPid })
+    return decision(next, { kind: 'kill-orphan', pid: o.qemuPid })
   }
   const slowMs = o.nowMs - (next.createSinceMs ?? o.nowMs)
   const problems =
@@ -222,20 +218,20 @@ function decideDrain(o: VmObservation, memory: VmMemory): VmDecision {
             message: `libvirt has been starting VM ${o.uuid} for ${Math.round(slowMs / 1000)} s; look at Ceph.`,
           },
         ]
-  return result(next, undefined, LOOK_AGAIN_MS, problems)
+  return decision(next, undefined, LOOK_AGAIN_MS, problems)
 }
 
 /** Nobody holds the record. */
 function decideFree(o: VmObservation, status: VmStatus, memory: VmMemory): VmDecision {
-  if (!isVmSpec(o.spec) || o.spec.node !== o.self) return result(memory)
+  if (!isVmSpec(o.spec) || o.spec.node !== o.self) return decision(memory)
   const isFailedStill =
     status.phase === 'failed' &&
     o.spec.generation <= status.observedGeneration &&
     o.spec.wishes.start <= status.done.start
   if (wantsOn(o) && !isFailedStill) return decideTake(o, status, { ...memory, isExitUnclean: false })
-  if (isFailedStill && o.spec.power === 'on') return result(memory)
+  if (isFailedStill && o.spec.power === 'on') return decision(memory)
   const patch = newsOf(status, { ...idlePatch(o), phase: 'off' })
-  return result(memory, patch && { kind: 'write', why: 'off', patch })
+  return decision(memory, patch && { kind: 'write', why: 'off', patch })
 }
 
 /** Also from an earlier life of this very machine, which is over: then to run the VM, or to release it in the next step. */
@@ -244,18 +240,26 @@ function decideTake(o: VmObservation, status: VmStatus, memory: VmMemory): VmDec
   const wishes = isVmSpec(o.spec) ? o.spec.wishes : status.done
   const done = { ...status.done, restart: wishes.restart, stopNow: wishes.stopNow }
   const patch: StatusPatch = { run, phase: 'starting', done, failedReason: '', startedGeneration: 0, vnc: null }
-  return result(memory, { kind: 'write', why: 'taken', patch })
+  return decision(memory, { kind: 'write', why: 'taken', patch })
 }
 
 /** No status document: nothing may run, and a permit must not be left. */
 function decideIdle(o: VmObservation, memory: VmMemory): VmDecision {
   if (o.isCreateOutstanding || o.qemuPid !== undefined) return decideDrain(o, memory)
-  return o.permit === undefined ? result(memory) : result(memory, { kind: 'revoke-permit' })
+  return o.permit === undefined ? decision(memory) : decision(memory, { kind: 'revoke-permit' })
 }
 
 /** What an off VM's status says: every wish of the present spec is done. */
 function idlePatch(o: VmObservation): StatusPatch {
-  const base = { startedGeneration: 0, vnc: null, migration: null, failedReason: '', restarts: 0 }
+  const base = {
+    startedGeneration: 0,
+    vnc: null,
+    migration: null,
+    handedOver: null,
+    moveFailure: null,
+    failedReason: '',
+    restarts: 0,
+  }
   return isVmSpec(o.spec) ? { ...base, observedGeneration: o.spec.generation, done: o.spec.wishes } : base
 }
 

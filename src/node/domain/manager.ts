@@ -89,7 +89,7 @@ export function createDomainManager(ports: DomainPorts, directory: VmDirectory) 
       unsubscribes.push(directory.onChange(onDirectoryChange))
       unsubscribes.push(
         ports.hypervisor.subscribe((event) => {
-          if (event.kind === 'domain') ensure(event.uuid).trigger()
+          if (event.kind === 'domain') ensure(event.uuid).event(event.event, event.detail)
           else if (event.connected) triggerAll()
         }),
       )

@@ -19,6 +19,10 @@ export type VmMemory = {
   readonly isExitUnclean: boolean
   /** Generation of the XML of the latest start. */
   readonly startedGeneration: number | undefined
+  /** Since when the present step of a move waits, and for which order. */
+  readonly moveWait: { readonly key: string; readonly sinceMs: number } | undefined
+  /** When progress of a move was last published. */
+  readonly progressAtMs: number
   /** The wish the counters above belong to; another wish starts them anew. */
   readonly wishKey: string
 }
@@ -31,6 +35,8 @@ export const FIRST_MEMORY: VmMemory = {
   createSinceMs: undefined,
   isExitUnclean: true,
   startedGeneration: undefined,
+  moveWait: undefined,
+  progressAtMs: 0,
   wishKey: '',
 }
 

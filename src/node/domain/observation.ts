@@ -1,4 +1,4 @@
-import type { VmDocument, VmStatus } from '../../model/domain.ts'
+import type { MigrationProgress, VmArrival, VmDocument, VmStatus } from '../../model/domain.ts'
 import type { LifeId, NodeName, VmUuid } from '../../model/ids.ts'
 import type { VmMemory } from './memory.ts'
 
@@ -13,8 +13,40 @@ export type LocalDomain = {
   /** QEMU is being started: libvirt lists the domain, its CPUs have not run yet. */
   readonly isStarting: boolean
   readonly reason: string
+  /** A copy that left: paused by the switch of its migration, its memory is at the target. */
+  readonly isSwitched: boolean
+  /** A copy that came: complete and paused, waiting for its record. */
+  readonly isArrived: boolean
   readonly mark: Mark | undefined
   readonly migrationId: string | undefined
+}
+
+/** What the store says about the node a VM is to move to. */
+export type MoveTarget = {
+  readonly life: LifeId
+  /** It runs, is certified and alive under this life. */
+  readonly isUp: boolean
+}
+
+/** The call to libvirt that copies this VM, as long as this daemon knows it. */
+export type CopyCall = {
+  readonly id: string
+  readonly state: 'running' | 'returned'
+  readonly error: string | undefined
+}
+
+/** What a move needs to know, besides the rest. Only looked at where a move can be under way. */
+export type MoveObservation = {
+  /** Source: the target node; undefined when the spec names this node, or a node that never reported. */
+  readonly target: MoveTarget | undefined
+  readonly arrival: VmArrival | undefined
+  /** Target: migration whose copy may arrive here. */
+  readonly incoming: string | undefined
+  readonly copyCall: CopyCall | undefined
+  /** Source: progress of libvirt's job; undefined: none runs. */
+  readonly job: MigrationProgress | undefined
+  /** Source: libvirt let the guest run again after the switch, so the copy at the target is older than the disk. */
+  readonly isResumedSinceSwitch: boolean
 }
 
 /** Everything the decision about one VM needs, read at once. */
@@ -29,6 +61,7 @@ export type VmObservation = {
   readonly spec: VmDocument | undefined
   readonly status: VmStatus | undefined
   readonly domain: LocalDomain | undefined
+  readonly move: MoveObservation
   readonly isCreateOutstanding: boolean
   readonly qemuPid: number | undefined
   readonly permit: Mark | undefined

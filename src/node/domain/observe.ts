@@ -5,6 +5,7 @@ import type { Versioned } from '../../ports/store.ts'
 import { tree } from '../../schema/tree.ts'
 import type { VmMemory } from './memory.ts'
 import type { LocalDomain, VmObservation } from './observation.ts'
+import { type MoveLook, observeMove } from './observe-move.ts'
 import type { Certificate, DomainPorts } from './ports.ts'
 
 /** An observation, and the version of the status it was made from. */
@@ -14,6 +15,9 @@ export type Observed = {
 }
 
 const INACTIVE: ReadonlySet<DomainInfo['state']> = new Set(['shutoff', 'crashed', 'nostate'])
+
+/** Reasons of a paused copy that is still on its way. */
+const COPYING: ReadonlySet<string> = new Set(['migration', 'starting-up'])
 
 /**
  * Reads everything about one VM: spec and status from the store itself, in the certified session, and what libvirt and
@@ -25,18 +29,24 @@ export async function observeVm(
   certificate: Certificate,
   uuid: VmUuid,
   memory: VmMemory,
+  look: MoveLook,
 ): Promise<Observed> {
   const keys = tree.vm(uuid)
-  const [spec, status, domain, permit] = await Promise.all([
+  const [spec, status, domain, permit, incoming] = await Promise.all([
     certificate.session.get(keys.spec),
     certificate.session.get(keys.status),
-    ports.hypervisor.get(uuid),
+    // libvirt answers nothing about a domain whose migration it is finishing, and the guest stands still meanwhile.
+    look.isSwitched ? undefined : ports.hypervisor.get(uuid),
     ports.files.permit(uuid),
+    ports.files.incoming(uuid),
   ])
   const isHere = status?.value.run?.node === ports.self || permit !== undefined
   // Looking through /proc is only worth its cost where a QEMU could be left.
-  const qemuPid = domain === undefined && isHere ? (await ports.files.qemuProcesses()).get(uuid) : undefined
+  const local = look.isSwitched ? switchedDomain(certificate, status?.value) : domain && localDomain(domain)
+  const isDoubtful = local === undefined ? isHere : local.isSwitched
+  const qemuPid = isDoubtful ? (await ports.files.qemuProcesses()).get(uuid) : undefined
   const document = spec?.value
+  const move = await observeMove({ ports, certificate, uuid, look }, document, status?.value, local, incoming)
   const observation: VmObservation = {
     uuid,
     self: ports.self,
@@ -45,7 +55,8 @@ export async function observeVm(
     wallMs: ports.clock.wallMs(),
     spec: document,
     status: status?.value,
-    domain: domain && localDomain(domain),
+    domain: local,
+    move,
     isCreateOutstanding: ports.hypervisor.outstandingCreates().has(uuid),
     qemuPid,
     permit,
@@ -57,12 +68,20 @@ export async function observeVm(
   return { observation, status }
 }
 
+/** Our own domain between the switch of its migration and its end. */
+function switchedDomain({ life }: Certificate, status: VmStatus | undefined): LocalDomain {
+  const facts = { isActive: true, isPaused: true, isStarting: false, reason: 'migration' }
+  return { ...facts, isSwitched: true, isArrived: false, mark: { life, seq: status?.seq ?? 0 }, migrationId: undefined }
+}
+
 function localDomain(domain: DomainInfo): LocalDomain {
   return {
     isActive: !INACTIVE.has(domain.state),
     isPaused: domain.state === 'paused',
     isStarting: domain.state === 'paused' && domain.reason === 'starting-up',
     reason: domain.reason,
+    isSwitched: domain.mark !== undefined && domain.state === 'paused' && domain.reason === 'migration',
+    isArrived: domain.migrationId !== undefined && domain.state === 'paused' && !COPYING.has(domain.reason),
     mark: domain.mark,
     migrationId: domain.migrationId,
   }

@@ -2,7 +2,9 @@ import { Reconciler } from '../../base/reconciler.ts'
 import { errorChain, hasCode } from '../../model/errors.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import { applyVmAction } from './apply.ts'
-import { decideVm, type VmProblem } from './decide.ts'
+import { createCopyWatch } from './copy-watch.ts'
+import { decideVm } from './decide.ts'
+import type { VmProblem } from './decision.ts'
 import { FIRST_MEMORY, type VmMemory } from './memory.ts'
 import { observeVm } from './observe.ts'
 import { rememberOutcome } from './patch.ts'
@@ -16,6 +18,8 @@ const MAX_STEPS = 12
 /** The loop of one VM on this node. */
 export type VmReconciler = {
   trigger(): void
+  /** libvirt said something about this VM's domain. */
+  event(event: string, detail: string): void
   stop(): Promise<void>
 }
 
@@ -25,12 +29,13 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
   const ports: DomainPorts = { ...nodePorts, log }
   let memory: VmMemory = FIRST_MEMORY
   const board = createProblemBoard(ports, uuid)
+  const copies = createCopyWatch(() => loop.trigger())
 
   /** One step: look, decide, do. @returns undefined when there was nothing to do, else when to look again. */
   async function step(): Promise<{ readonly isIdle: boolean; readonly wakeInMs: number | undefined }> {
     const certificate = ports.certificate()
     if (certificate === undefined) return { isIdle: true, wakeInMs: undefined }
-    const observed = await observeVm(ports, certificate, uuid, memory)
+    const observed = await observeVm(ports, certificate, uuid, memory, copies.look())
     board.setTrusted(observed.observation.isSeqTrusted)
     const decision = decideVm(observed.observation)
     memory = decision.memory
@@ -38,7 +43,10 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
     if (decision.action === undefined) return { isIdle: true, wakeInMs: decision.wakeInMs }
     const { action } = decision
     log.info({ action: describe(action) }, `vm ${action.kind}`)
-    const outcome = await applyVmAction({ ports, certificate, uuid, observed }, action)
+    const outcome = await applyVmAction(
+      { ports, certificate, uuid, observed, look: copies.look, startCopy: copies.start },
+      action,
+    )
     memory = rememberOutcome(memory, action, outcome)
     if (outcome.kind !== 'done') log.warn({ action: action.kind, reason: outcome.reason }, 'vm action did not succeed')
     return { isIdle: action.kind === 'shutdown', wakeInMs: decision.wakeInMs }
@@ -64,6 +72,10 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
   })
   return {
     trigger: () => loop.trigger(),
+    event(event, detail) {
+      copies.event(event, detail)
+      loop.trigger()
+    },
     async stop() {
       await loop.stop()
       board.show([])

@@ -7,15 +7,7 @@ import { Reconciler } from '../../base/reconciler.ts'
 import type { Signal } from '../../base/signal.ts'
 import { errorChain, hasCode } from '../../model/errors.ts'
 import type { NodeName } from '../../model/ids.ts'
-import type {
-  CoordinatorState,
-  DaemonState,
-  DomainState,
-  NodeSeqs,
-  NodeSpec,
-  NodeStats,
-  NodeStatus,
-} from '../../model/node.ts'
+import type { CoordinatorState, DaemonState, DomainState, NodeSeqs, NodeStats, NodeStatus } from '../../model/node.ts'
 import type { Log } from '../../ports/log.ts'
 import { tree } from '../../schema/tree.ts'
 import type { FaultBoard } from '../faults.ts'
@@ -32,6 +24,7 @@ export type HostIdentity = {
   readonly kernel: string
   readonly os: string
   readonly arch: string
+  readonly cpuModel?: string | undefined
 }
 
 /** VMs whose run record this node holds but which do not run yet: they need memory soon. */
@@ -42,14 +35,14 @@ export type HeartbeatOptions = {
   readonly identity: HostIdentity
   readonly coordinator: CoordinatorState
   readonly storageAddresses: readonly string[]
+  readonly clusterAddress: string
   readonly intervalMs: number
   readonly membership: Membership
   readonly collector: Collector
   readonly faults: FaultBoard
   readonly seqs: SeqKeeper
   readonly daemon: Signal<DaemonState>
-  /** Wanted domain state; undefined while it is not known. */
-  readonly wanted: () => NodeSpec['wanted'] | undefined
+  readonly domainState: () => DomainState
   /** Promised to VMs other than those that run. */
   readonly promised: (running: ReadonlySet<string>) => Promised
   readonly clock: Clock
@@ -155,7 +148,7 @@ export class Heartbeat {
   }
 
   #currentStatus({ life, bootId }: Presence): NodeStatus {
-    const { self, identity, membership, collector, wanted, promised } = this.#options
+    const { self, identity, membership, collector, domainState, promised } = this.#options
     const previous = membership.previousStatus
     this.#beat ??= previous?.heartbeat ?? 0
     const facts = collector.facts()
@@ -169,10 +162,11 @@ export class Heartbeat {
       selfFence: 'off',
       watchdog: 'absent',
       storageAddrs: [...this.#options.storageAddresses],
+      clusterAddr: this.#options.clusterAddress,
       ack: previous?.ack ?? 0,
       daemon: this.#options.daemon.value,
       certified: membership.certificate() !== undefined,
-      domainState: domainState(wanted(), guests.domainsCount),
+      domainState: domainState(),
       coordinator: this.#options.coordinator,
       versions: {
         pvc: identity.pvc,
@@ -182,6 +176,7 @@ export class Heartbeat {
       },
       os: identity.os,
       arch: identity.arch,
+      ...(identity.cpuModel === undefined ? {} : { cpuModel: identity.cpuModel }),
       resources: hostResources(collector, guests, promised(new Set(guests.runningDomains))),
       runningDomains: guests.runningDomains,
       domainsCount: guests.domainsCount,
@@ -235,11 +230,6 @@ type Written = {
 /** Nothing is known to be written in a new session; statistics wait for their first sample. */
 function blank(session: Presence['session'] | undefined): Written {
   return { session, statusAtMs: undefined, statsAtMs: undefined, newsKey: '', statsRevision: 0 }
-}
-
-function domainState(wanted: NodeSpec['wanted'] | undefined, running: number): DomainState {
-  if (wanted !== 'flush') return 'ready'
-  return running === 0 ? 'flushed' : 'flush'
 }
 
 type Running = Pick<NodeStatus, 'runningDomains' | 'domainsCount'> & {

@@ -33,7 +33,7 @@ export async function register(session: StoreSession, registration: Registration
   }
   const keys = tree.node(registration.self)
   const { self: name, mode } = registration
-  await createMissing(session, keys.spec, { name, generation: 1, mode, wanted: 'ready' })
+  await createMissing(session, keys.spec, { name, generation: 1, mode, wanted: 'ready', wish: 0 })
   await createMissing(session, keys.fence, CLOSED_JOURNAL)
   await createMissing(session, keys.seqs, { seqs: {} })
 }

@@ -191,3 +191,25 @@ describe('parseDomainXml', () => {
     expect(child(parseXml(added), 'name')?.text).toBe('web')
   })
 })
+
+describe('what a definition ties to its node', () => {
+  it.each([
+    ["<disk type='network'><source protocol='rbd' name='p/v'/></disk>", []],
+    ["<disk type='file' device='cdrom'><target dev='sdb'/></disk>", []],
+    ["<disk type='file'><source file='/srv/a.img'/><target dev='vda'/></disk>", ['the local disk vda (/srv/a.img)']],
+    ["<disk type='block'><source dev='/dev/sdx'/><target dev='vdb'/></disk>", ['the local disk vdb (/dev/sdx)']],
+    ['<hostdev/><hostdev/>', ['a device of the node passed through']],
+    ["<interface type='hostdev'><sriov_device>ens1f0v1</sriov_device></interface>", ['the network device ens1f0v1']],
+    ["<interface type='bridge'><source bridge='vmbr100'/></interface>", []],
+    ["<filesystem type='mount'/><shmem name='a'/>", ['a directory of the node', 'memory shared with the node']],
+  ])('%s', (devices, obstacles) => {
+    expect(parseDomainXml(domain(`<devices>${devices}</devices>`)).liveObstacles).toEqual(obstacles)
+  })
+
+  it('says whether the guest sees the processor of its node', () => {
+    const passed = parseDomainXml(domain("<cpu mode='host-passthrough'/>"))
+    expect([passed.isCpuPassedThrough, passed.isEmulated]).toEqual([true, false])
+    const emulated = parseDomainXml(domain('').replace('kvm', 'qemu'))
+    expect([emulated.isCpuPassedThrough, emulated.isEmulated]).toEqual([false, true])
+  })
+})

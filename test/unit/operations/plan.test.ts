@@ -25,6 +25,8 @@ const SPEC = VmSpec.parse({
     migrationMethod: 'none',
     migrationMaxDowntimeMs: 300,
     profile: '',
+    startPriority: 50,
+    antiAffinityGroup: '',
   },
   tags: [],
 })

@@ -45,6 +45,7 @@ describe('an index', () => {
       generation: 0,
       mode: 'coordinator',
       wanted: 'ready',
+      wish: 0,
     })
     const other = world.ensemble.connect()
     const life = { life: 'L' as never }

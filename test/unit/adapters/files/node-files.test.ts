@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -128,23 +128,88 @@ describe('processes', () => {
   })
 })
 
-describe('killing a QEMU', () => {
-  it('spares a process that is another one meanwhile, and kills the right one', async () => {
-    const processHandle = { startTicks: () => 1, kill: (pid: number) => void process.kill(pid, 'SIGKILL') }
-    const real = createNodeFiles({ runDir: join(root, 'run'), stateDir: join(root, 'state'), processHandle })
+describe('the copy that may arrive', () => {
+  it('is written as the libvirt hook reads it, and removed', async () => {
+    expect(await files.incoming(uuid)).toBeUndefined()
+    await files.writeIncoming(uuid, 'm-1')
+    await files.writeIncoming(uuid, 'm-2')
+    expect(await readFile(join(root, 'run/incoming', uuid), 'utf8')).toBe('m-2\n')
+    expect(await files.incoming(uuid)).toBe('m-2')
+    await files.removeIncoming(uuid)
+    await files.removeIncoming(uuid)
+    expect(await files.incoming(uuid)).toBeUndefined()
+  })
+
+  it('is a plain word', async () => {
+    await expect(files.writeIncoming(uuid, 'm 1')).rejects.toThrow('plain word')
+    await mkdir(join(root, 'run/incoming'), { recursive: true })
+    await writeFile(join(root, 'run/incoming', uuid), 'm 1\n')
+    expect(await files.incoming(uuid)).toBeUndefined()
+  })
+})
+
+describe('ending a QEMU', () => {
+  let real: NodeFiles
+  const children: ChildProcess[] = []
+
+  beforeEach(() => {
+    real = createNodeFiles({ runDir: join(root, 'run'), stateDir: join(root, 'state') })
+  })
+  afterEach(() => {
+    for (const child of children.splice(0)) child.kill('SIGKILL')
+  })
+
+  /** A process that looks like QEMU; `signals` says in Perl what it does with them. */
+  async function qemu(signals = '') {
     const program = join(root, 'qemu-system-test')
-    await symlink('/bin/sleep', program)
-    // sleep takes the sum of its arguments; only their look matters here.
-    const child = spawn('/bin/bash', ['-c', `exec -a ${program} perl -e 'sleep 60' -- -uuid ${uuid}`])
-    await once(child, 'spawn')
-    const pid = child.pid ?? -1
-    await expect.poll(async () => (await real.qemuProcesses()).get(uuid), { timeout: 5000 }).toBe(pid)
+    const code = `$| = 1; ${signals}; print "ready"; sleep 60`
+    const argv = ['-c', `exec -a ${program} perl -e '${code}' -- -uuid ${uuid}`]
+    const child = spawn('/bin/bash', argv, { stdio: ['ignore', 'pipe', 'inherit'] })
+    children.push(child)
+    await once(child.stdout, 'data')
+    const ended = once(child, 'exit')
+    return { pid: child.pid ?? -1, child, ended }
+  }
+
+  it('by force spares a process that is another one meanwhile, and kills the right one', async () => {
+    const { pid, child, ended } = await qemu()
+    expect((await real.qemuProcesses()).get(uuid)).toBe(pid)
     await real.killQemu(other, pid)
     expect(child.exitCode).toBeNull()
-    const ended = once(child, 'exit')
     await real.killQemu(uuid, pid)
     expect(await ended).toEqual([null, 'SIGKILL'])
     await real.killQemu(uuid, pid)
+  })
+
+  it('in an orderly way waits until it is gone', async () => {
+    const { pid, ended } = await qemu('$SIG{TERM} = sub { select undef, undef, undef, 0.2; exit 7 }')
+    expect(await real.endQemu(other, pid, 5000)).toBe('ended')
+    expect((await real.qemuProcesses()).get(uuid)).toBe(pid)
+    expect(await real.endQemu(uuid, pid, 5000)).toBe('ended')
+    expect((await real.qemuProcesses()).has(uuid)).toBe(false)
+    expect(await ended).toEqual([7, null])
+    expect(await real.endQemu(uuid, pid, 5000)).toBe('ended')
+  })
+
+  it('turns to force when it does not heed the signal', async () => {
+    const { pid, ended } = await qemu('$SIG{TERM} = "IGNORE"')
+    expect(await real.endQemu(uuid, pid, 100)).toBe('killed')
+    expect(await ended).toEqual([null, 'SIGKILL'])
+  })
+
+  it('fails when even that does not end it', async () => {
+    const { pid } = await qemu()
+    const waits: number[] = []
+    const signals: string[] = []
+    const processHandle = {
+      startTicks: () => 1,
+      signal: (_pid: number, _ticks: number, signal: string) => signals.push(signal) > 0,
+      waitExit: async (_pid: number, _ticks: number, timeoutMs: number) => waits.push(timeoutMs) < 0,
+    }
+    const stuck = createNodeFiles({ runDir: root, stateDir: root, processHandle })
+    await expect(stuck.endQemu(uuid, pid, 100)).rejects.toMatchObject({ code: 'PVC_HYPERVISOR_TIMEOUT' })
+    expect(signals).toEqual(['SIGTERM', 'SIGKILL'])
+    expect(waits).toEqual([100, 5000])
   })
 })
 

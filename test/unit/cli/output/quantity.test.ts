@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { formatJson } from '../../../../src/cli/output/json.ts'
-import { formatBytes, formatCount, formatElapsed } from '../../../../src/cli/output/quantity.ts'
+import { formatBytes, formatCount, formatElapsed, formatMoment } from '../../../../src/cli/output/quantity.ts'
 
 it.each([
   [0, '0B'],
@@ -28,6 +28,15 @@ it.each([
   [97 * 3_600_000, '4 d 1 h'],
 ])('shows %d ms as %s', (elapsedMs, text) => {
   expect(formatElapsed(elapsedMs)).toBe(text)
+})
+
+it.each([
+  [0, '0.0 s'],
+  [849, '0.8 s'],
+  [59_949, '59.9 s'],
+  [61_000, '1 min 1 s'],
+])('shows a moment of %d ms as %s', (elapsedMs, text) => {
+  expect(formatMoment(elapsedMs)).toBe(text)
 })
 
 it('writes JSON on one line as the older client does', () => {

@@ -1,7 +1,7 @@
 import { emptyVmStatus, type VmSpec, type VmStatus } from '../../../../src/model/domain.ts'
 import { LifeId, NodeName, VmUuid, VolumeRef } from '../../../../src/model/ids.ts'
 import { FIRST_MEMORY, type VmMemory, wishKey } from '../../../../src/node/domain/memory.ts'
-import type { LocalDomain, VmObservation } from '../../../../src/node/domain/observation.ts'
+import type { LocalDomain, MoveObservation, VmObservation } from '../../../../src/node/domain/observation.ts'
 
 export const SELF = NodeName.parse('hv1')
 export const OTHER = NodeName.parse('hv2')
@@ -20,6 +20,7 @@ export function spec(change: Partial<VmSpec> = {}): VmSpec {
     wishes: { start: 1, restart: 0, stopNow: 0 },
     node: SELF,
     lastNode: null,
+    move: null,
     hold: null,
     xml: '<domain/>',
     description: '',
@@ -33,6 +34,8 @@ export function spec(change: Partial<VmSpec> = {}): VmSpec {
       migrationMethod: 'none',
       migrationMaxDowntimeMs: 300,
       profile: '',
+      startPriority: 50,
+      antiAffinityGroup: '',
     },
     tags: [],
     ...change,
@@ -50,9 +53,20 @@ export const RUNNING: LocalDomain = {
   isActive: true,
   isPaused: false,
   isStarting: false,
+  isSwitched: false,
+  isArrived: false,
   reason: 'booted',
   mark: { life: LIFE, seq: 4 },
   migrationId: undefined,
+}
+
+export const NO_MOVE: MoveObservation = {
+  target: undefined,
+  arrival: undefined,
+  incoming: undefined,
+  copyCall: undefined,
+  job: undefined,
+  isResumedSinceSwitch: false,
 }
 
 /** A memory that has already seen the given wish. */
@@ -70,6 +84,7 @@ export function observation(change: Partial<VmObservation> = {}): VmObservation 
     spec: spec(),
     status: status(),
     domain: undefined,
+    move: NO_MOVE,
     isCreateOutstanding: false,
     qemuPid: undefined,
     permit: undefined,

@@ -4,6 +4,7 @@ import { FakeFiles } from '../../../../src/adapters/fake/files.ts'
 import { FakeHypervisor } from '../../../../src/adapters/fake/hypervisor.ts'
 import { FakeLibvirtd } from '../../../../src/adapters/fake/libvirtd.ts'
 import { FakeLog } from '../../../../src/adapters/fake/log.ts'
+import { FakeMigrationNetwork } from '../../../../src/adapters/fake/migration.ts'
 import { FakeProcesses } from '../../../../src/adapters/fake/processes.ts'
 import { FakeEnsemble, type FakeStore } from '../../../../src/adapters/fake/store.ts'
 import { Limiter } from '../../../../src/base/limiter.ts'
@@ -12,6 +13,7 @@ import { LifeId, NodeName, type VmUuid } from '../../../../src/model/ids.ts'
 import { createDomainManager, type VmDirectory } from '../../../../src/node/domain/manager.ts'
 import type { Certificate } from '../../../../src/node/domain/ports.ts'
 import { tree } from '../../../../src/schema/tree.ts'
+import { nodeStatus } from '../../../api/cluster.ts'
 import { spec as specOf, UUID, VOLUME } from './fixtures.ts'
 
 const XML = `<domain type='qemu'><name>web</name><uuid>${UUID}</uuid><devices><disk type='network'><source protocol='rbd' name='${VOLUME}'/></disk></devices></domain>`
@@ -45,9 +47,25 @@ export class Machine {
       ceph: world.ceph,
       address,
       permitOf: (uuid) => this.files.permitOf(uuid),
+      incomingOf: (uuid) => this.files.incomingOf(uuid),
+      network: { migrations: world.migrations, address },
     })
     this.store = world.ensemble.connect()
     this.hypervisor = new FakeHypervisor({ libvirtd: this.libvirtd })
+  }
+
+  /** What membership and heartbeat would have published. */
+  async publish(): Promise<void> {
+    const session = await this.store.connected(1000)
+    const keys = tree.node(this.name)
+    await session.ensure(['/nodes', keys.spec.path])
+    const status = nodeStatus(this.name, { life: this.life, clusterAddr: this.address })
+    const before = await session.get(keys.status)
+    if (before) await session.set(keys.status, status, before.version)
+    else await session.create(keys.status, status)
+    const alive = await session.get(keys.alive)
+    if (alive) await session.set(keys.alive, { ...alive.value, life: this.life }, alive.version)
+    else await session.create(keys.alive, { life: this.life }, 'ephemeral')
   }
 
   certificate(): Certificate | undefined {
@@ -127,6 +145,7 @@ export class World {
   readonly log = new FakeLog()
   readonly ensemble = new FakeEnsemble({ clock: this.clock })
   readonly ceph = new FakeCeph({ clock: this.clock })
+  readonly migrations = new FakeMigrationNetwork()
   readonly admin: FakeStore
   readonly hv1: Machine
   readonly hv2: Machine
@@ -148,6 +167,8 @@ export class World {
     const keys = tree.vm(UUID)
     await session.create(keys.spec, world.#spec)
     await session.create(keys.status, emptyVmStatus(0, world.clock.wallMs()))
+    await world.hv1.publish()
+    await world.hv2.publish()
     world.hv1.startDaemon()
     world.hv2.startDaemon()
     await world.clock.advance(100)
@@ -226,8 +247,12 @@ export class World {
     return this.until((status) => status.phase === 'off' && status.run === null, limitMs)
   }
 
+  /** Machines on which the VM's CPUs run. */
   domainsRunning(): number {
-    return [this.hv1, this.hv2].filter((machine) => machine.libvirtd.domains.get(UUID)?.run !== undefined).length
+    return [this.hv1, this.hv2].filter((machine) => {
+      const domain = machine.libvirtd.domains.get(UUID)
+      return domain?.run !== undefined && domain.state === 'running'
+    }).length
   }
 
   assertOneDomain(): void {

@@ -20,6 +20,7 @@ function status(domains: number, faults = 0): NodeStatus {
     selfFence: 'off',
     watchdog: 'absent',
     storageAddrs: ['10.100.0.112', 'fd00:1:2:3:4:5:6:7'],
+    clusterAddr: '10.100.0.12',
     ack: 3,
     daemon: 'run',
     certified: true,

@@ -1,0 +1,44 @@
+/** A story as a vitest suite: one lab, one test a step, logs kept on failure, nothing left behind. */
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { type Lab, startLab } from './lab.ts'
+import { repoDir } from './plan.ts'
+import { runStep, type StoryStep, seconds } from './story.ts'
+import { machineTraces, newTraces } from './traces.ts'
+
+/** Declares the suite. `name` is also the lab's name. */
+export function describeStory(name: string, title: string, steps: readonly StoryStep[]): void {
+  describe(title, () => {
+    let lab: Lab | undefined
+    let before: Awaited<ReturnType<typeof machineTraces>>
+    let hasFailed = false
+
+    beforeAll(async () => {
+      before = await machineTraces()
+      lab = await startLab({ name, say: (line) => console.log(line) })
+    }, 180_000)
+
+    afterEach(({ task }) => {
+      if (task.result?.state === 'fail') hasFailed = true
+    })
+
+    afterAll(async () => {
+      if (lab === undefined) return
+      if (hasFailed) lab.collect(join(repoDir, '.cache', 'lab-failures', `${name}-${Date.now()}`))
+      if (process.env['LAB_KEEP'] === '1') return
+      await lab.down()
+      const left = newTraces(before, await machineTraces(), (process) => process.includes(name))
+      expect(left).toEqual([])
+    }, 60_000)
+
+    for (const step of steps) {
+      it(step.title, async () => {
+        // Each step stands on the ones before: after a failure the rest would only repeat it.
+        expect(hasFailed, 'an earlier step failed').toBe(false)
+        if (lab === undefined) throw new Error('the lab did not come up')
+        const { seen, tookMs } = await runStep(lab, step)
+        console.log(`${step.title}: ${seen} (${seconds(tookMs)})`)
+      }, 180_000)
+    }
+  })
+}

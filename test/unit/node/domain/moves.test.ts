@@ -1,0 +1,215 @@
+import { describe, expect, it } from 'vitest'
+import type { MoveOrder, VmSpec } from '../../../../src/model/domain.ts'
+import { UUID } from './fixtures.ts'
+import { World } from './world.ts'
+
+let orders = 0
+
+/** The VM runs at hv1 and is ordered to hv2. */
+async function moving(change: Partial<VmSpec['meta']> = {}, order: Partial<MoveOrder> = {}) {
+  const world = await World.create()
+  await world.wish((spec) => ({ meta: { ...spec.meta, ...change } }))
+  await world.turnOn()
+  await world.running()
+  const pid = world.hv1.libvirtd.domains.get(UUID)?.run?.pid
+  orders += 1
+  const id = `order-${orders}`
+  const move: MoveOrder = { id, kind: 'migrate', isLiveOnly: false, policy: {}, ...order }
+  await world.wish((spec) => ({ node: world.hv2.name, lastNode: spec.node, move }))
+  return { world, pid, id }
+}
+
+/** Time until the copy is under way. */
+const INTO_COPY_MS = 400
+
+function runsAt(node: 'hv1' | 'hv2') {
+  return (status: { run: { node: string } | null; phase: string }) =>
+    status.run?.node === node && status.phase === 'running'
+}
+
+describe('a live move', () => {
+  it('runs on at the target under the new record, without a start and without a second copy', async () => {
+    const { world } = await moving()
+    const status = await world.until(runsAt('hv2'), 5000)
+    expect(status).toMatchObject({ seq: 2, migration: null, handedOver: null, moveFailure: null, restarts: 0 })
+    const domain = world.hv2.libvirtd.domains.get(UUID)
+    expect(domain).toMatchObject({ state: 'running', mark: { life: 'hv2-life-1', seq: 2 }, migrationId: undefined })
+    await world.clock.advance(2000)
+    expect(world.hv1.libvirtd.domains.size).toBe(0)
+    expect([...(await world.hv1.files.permits())]).toEqual([])
+    expect(await world.hv2.files.incoming(UUID)).toBeUndefined()
+  })
+
+  it('publishes progress while it copies', async () => {
+    const { world } = await moving()
+    world.migrations.standing = { ...world.migrations.standing, copyMs: 10_000 }
+    const status = await world.until((now) => (now.migration?.progress?.percent ?? 0) > 10, 8000)
+    expect(status.phase).toBe('migrating')
+    await world.until(runsAt('hv2'), 15_000)
+  })
+
+  it('goes there and back', async () => {
+    const { world } = await moving()
+    await world.until(runsAt('hv2'), 5000)
+    const move: MoveOrder = { id: 'back', kind: 'unmigrate', isLiveOnly: false, policy: {} }
+    await world.wish(() => ({ node: world.hv1.name, lastNode: null, move }))
+    const status = await world.until(runsAt('hv1'), 5000)
+    expect(status.seq).toBe(3)
+  })
+
+  it('is called off by the old placement: the guest runs on at the source, undisturbed', async () => {
+    const { world, pid } = await moving()
+    world.migrations.standing = { ...world.migrations.standing, copyMs: 60_000 }
+    await world.until((status) => status.migration?.step === 'copy', 3000)
+    await world.clock.advance(2000)
+    await world.wish(() => ({ node: world.hv1.name, lastNode: null, move: null }))
+    const status = await world.until((now) => now.migration === null && now.phase === 'running', 5000)
+    expect(status).toMatchObject({ run: { node: 'hv1' }, seq: 1, moveFailure: null })
+    await world.clock.advance(40_000)
+    expect(world.hv1.libvirtd.domains.get(UUID)?.run?.pid).toBe(pid)
+    expect(world.hv2.libvirtd.domains.size).toBe(0)
+    expect(await world.hv2.files.incoming(UUID)).toBeUndefined()
+  })
+
+  it('that fails shuts the guest down here and starts it there, where the method allows', async () => {
+    const { world } = await moving()
+    world.migrations.setReachable(world.hv2.address, false)
+    const status = await world.until(runsAt('hv2'), 20_000)
+    expect(status.seq).toBeGreaterThan(2)
+    expect(world.domainsRunning()).toBe(1)
+  })
+
+  it.each([
+    ['method live', { migrationMethod: 'live' as const }, {}],
+    ['live only', {}, { isLiveOnly: true }],
+  ])('that fails leaves the guest where it is: %s', async (_name, meta, order) => {
+    const { world, pid, id } = await moving(meta, order)
+    world.migrations.setReachable(world.hv2.address, false)
+    const status = await world.until((now) => now.moveFailure !== null, 10_000)
+    expect(status.moveFailure).toMatchObject({
+      orderId: id,
+      isFinal: true,
+      reason: expect.stringContaining('No route'),
+    })
+    await world.clock.advance(60_000)
+    expect(world.hv1.libvirtd.domains.get(UUID)?.run?.pid).toBe(pid)
+    expect(await world.status()).toMatchObject({ run: { node: 'hv1' }, seq: 1, phase: 'running' })
+  })
+
+  it('with method shutdown copies nothing', async () => {
+    const { world } = await moving({ migrationMethod: 'shutdown' })
+    await world.until(runsAt('hv2'), 10_000)
+    expect(world.log.messages('info')).not.toContain('vm copy')
+  })
+
+  it('to a node that does not run is refused, and the guest is not shut down for it', async () => {
+    const world = await World.create()
+    await world.turnOn()
+    await world.running()
+    await world.hv2.store.close()
+    await world.wish(() => ({ node: world.hv2.name, move: { id: 'm', kind: 'move', isLiveOnly: false, policy: {} } }))
+    const status = await world.until((now) => now.moveFailure !== null, 5000)
+    expect(status).toMatchObject({ phase: 'running', run: { node: 'hv1' }, moveFailure: { isFinal: true } })
+    await world.clock.advance(60_000)
+    expect(world.domainsRunning()).toBe(1)
+  })
+})
+
+describe('a live move and what can happen to it', () => {
+  it('a lost word of the end: the guest libvirt resumed at the source stays the only one', async () => {
+    const { world, pid } = await moving({ migrationMethod: 'live' })
+    world.migrations.plan({ isFinishLost: true })
+    // The target is silent until libvirt has resumed the source.
+    await world.until((status) => status.migration?.step === 'copy', 3000)
+    world.hv2.isCertified = false
+    await world.clock.advance(3000)
+    world.hv2.isCertified = true
+    world.hv2.triggerAll()
+    await world.until((now) => now.moveFailure !== null, 20_000)
+    await world.clock.advance(60_000)
+    expect(world.hv1.libvirtd.domains.get(UUID)?.run?.pid).toBe(pid)
+    expect(world.hv2.libvirtd.domains.size).toBe(0)
+  })
+
+  it.each([0, 150, 400, 650, 720, 800, 900, 1000])('source daemon killed %i ms after the order', async (afterMs) => {
+    const { world } = await moving()
+    await world.clock.advance(afterMs)
+    world.hv1.killDaemon()
+    await world.clock.advance(3000)
+    world.assertOneDomain()
+    world.hv1.restartDaemon()
+    await world.until(runsAt('hv2'), 60_000)
+    await world.clock.advance(10_000)
+    world.assertOneDomain()
+  })
+
+  it.each([0, 150, 400, 650, 720, 800, 900, 1000])('target daemon killed %i ms after the order', async (afterMs) => {
+    const { world } = await moving()
+    await world.clock.advance(afterMs)
+    world.hv2.killDaemon()
+    await world.clock.advance(3000)
+    world.assertOneDomain()
+    world.hv2.restartDaemon()
+    await world.until(runsAt('hv2'), 60_000)
+    await world.clock.advance(10_000)
+    world.assertOneDomain()
+  })
+
+  it('target power-cut in the middle of the copy: the guest stays at the source', async () => {
+    const { world, pid } = await moving({ migrationMethod: 'live' })
+    world.migrations.plan({ copyMs: 20_000 })
+    await world.clock.advance(INTO_COPY_MS)
+    world.migrations.setReachable(world.hv2.address, false)
+    world.hv2.reboot()
+    await world.until((now) => now.moveFailure !== null, 30_000)
+    await world.clock.advance(10_000)
+    expect(world.hv1.libvirtd.domains.get(UUID)?.run?.pid).toBe(pid)
+    expect(world.hv2.libvirtd.domains.size).toBe(0)
+  })
+
+  it('source power-cut after the hand-over: the VM runs on at the target', async () => {
+    const { world } = await moving()
+    await world.until(runsAt('hv2'), 5000)
+    const pid = world.hv2.libvirtd.domains.get(UUID)?.run?.pid
+    world.hv1.reboot()
+    await world.clock.advance(60_000)
+    expect(world.hv2.libvirtd.domains.get(UUID)?.run?.pid).toBe(pid)
+    expect(world.hv1.libvirtd.domains.size).toBe(0)
+    world.assertOneDomain()
+  })
+
+  it('source power-cut before the hand-over: the paused copy is never resumed, the source starts the VM cold', async () => {
+    const { world } = await moving()
+    world.migrations.plan({ copyMs: 20_000 })
+    await world.clock.advance(INTO_COPY_MS)
+    world.hv1.killDaemon()
+    await world.clock.advance(1000)
+    world.hv1.reboot()
+    for (let second = 0; second < 60; second += 1) {
+      await world.clock.advance(1000)
+      world.assertOneDomain()
+    }
+    const status = await world.until(runsAt('hv2'), 60_000)
+    expect(status.seq).toBeGreaterThan(2)
+  })
+
+  it('two orders at once: the later one counts', async () => {
+    const { world, pid } = await moving()
+    world.migrations.standing = { ...world.migrations.standing, copyMs: 5000 }
+    await world.clock.advance(INTO_COPY_MS)
+    await world.wish(() => ({ move: { id: 'later', kind: 'move', isLiveOnly: true, policy: {} } }))
+    const status = await world.until(runsAt('hv2'), 20_000)
+    expect(status.seq).toBe(2)
+    expect(pid).toBeDefined()
+  })
+
+  it('a stop in the middle ends the copy and then the guest', async () => {
+    const { world } = await moving()
+    world.migrations.standing = { ...world.migrations.standing, copyMs: 60_000 }
+    await world.clock.advance(INTO_COPY_MS)
+    await world.wish((spec) => ({ power: 'off', wishes: { ...spec.wishes, stopNow: spec.wishes.stopNow + 1 } }))
+    await world.off(20_000)
+    await world.clock.advance(5000)
+    expect([world.hv1.libvirtd.domains.size, world.hv2.libvirtd.domains.size]).toEqual([0, 0])
+  })
+})
