@@ -97,14 +97,19 @@ export type Hypervisor = {
    * Copies the domain to another node by libvirt peer-to-peer and leaves the copy paused there. Resolves when the call
    * returns, which may take as long as the copy does; it is not bounded here. What its end means must be looked at:
    * the domain may run, be paused or be gone afterwards.
-   * @throws PVC_HYPERVISOR_FAILED with libvirt's reason, PVC_HYPERVISOR_TIMEOUT when the connection broke meanwhile
+   * At most five copies leave at once, the others wait. The copy goes on when this process ends or loses libvirt.
+   * @throws PVC_HYPERVISOR_FAILED with libvirt's reason, PVC_HYPERVISOR_TIMEOUT when the connection broke meanwhile, or an
+   * earlier call for the VM has not returned
    */
   migrate(uuid: VmUuid, request: MigrationRequest): Promise<void>
-  /** Progress of the running copy; undefined when no copy is under way. */
+  /**
+   * Progress of the running copy, asked at its source; undefined when no copy is under way. QEMU does not answer while the
+   * network is stuck: PVC_HYPERVISOR_TIMEOUT after 2 s then.
+   */
   migrationProgress(uuid: VmUuid): Promise<MigrationProgress | undefined>
-  /** Ends the running copy; the guest goes on here. No error when none is under way. */
+  /** Ends the running copy, asked at its source; the guest goes on here. No error when none is under way. */
   abortMigration(uuid: VmUuid): Promise<void>
-  /** Replaces what the domain's metadata says (live) by our mark. */
+  /** Replaces what the domain's metadata says (live) by our mark. Not while a copy is under way: libvirt would wait for its end. */
   setMark(uuid: VmUuid, mark: DomainMark): Promise<void>
   /** Statistics of all running guests in one call. */
   stats(): Promise<StatsSample>

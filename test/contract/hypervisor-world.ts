@@ -5,6 +5,7 @@ import { FakeFiles } from '../../src/adapters/fake/files.ts'
 import { FakeHypervisor } from '../../src/adapters/fake/hypervisor.ts'
 import { FakeLibvirtd } from '../../src/adapters/fake/libvirtd.ts'
 import { FakeLog } from '../../src/adapters/fake/log.ts'
+import type { FakeMigrationNetwork } from '../../src/adapters/fake/migration.ts'
 import { createNodeFiles } from '../../src/adapters/files/node-files.ts'
 import { startHypervisor } from '../../src/adapters/libvirt/hypervisor.ts'
 import { openConnection } from '../../src/adapters/libvirt/native.ts'
@@ -12,7 +13,7 @@ import { VmUuid } from '../../src/model/ids.ts'
 import type { NodeFiles } from '../../src/ports/files.ts'
 import type { Hypervisor } from '../../src/ports/hypervisor.ts'
 import { pollUntil } from '../lab/poll.ts'
-import { openLibvirtdRoom } from './libvirtd-room.ts'
+import { type LibvirtdRoom, openLibvirtdRoom } from './libvirtd-room.ts'
 
 /** Bound of a create call in the contract. */
 export const CREATE_TIMEOUT_MS = 1000
@@ -36,6 +37,8 @@ export type HypervisorWorld = {
   define(xml: string): Promise<void>
   /** Starts take this much longer from now on, after the hook has run. */
   stallStarts(seconds: number): Promise<void>
+  /** Process of a VM on this host: where rooms share /proc, a VM that moves has two. */
+  qemuPid(uuid: VmUuid): Promise<number | undefined>
   killLibvirtd(): Promise<void>
   startLibvirtd(): Promise<void>
   /** Ends every guest and connection; the world can be used again. */
@@ -54,13 +57,22 @@ function guestXml(uuid: VmUuid, name: string, emulator: string): string {
 </domain>`
 }
 
-/** The fake on real time, so that one suite fits both. */
-export function fakeHypervisorWorld(): HypervisorWorld {
+/** The fake on real time, so that one suite fits both. Given a network, guests can be copied from and to it. */
+export function fakeHypervisorWorld(network?: {
+  readonly migrations: FakeMigrationNetwork
+  readonly address: string
+}): HypervisorWorld {
   const clock = createSystemClock()
   let files = new FakeFiles()
   let libvirtd = newLibvirtd()
   function newLibvirtd() {
-    return new FakeLibvirtd({ clock, processes: files.processes, permitOf: (uuid) => files.permitOf(uuid) })
+    return new FakeLibvirtd({
+      clock,
+      processes: files.processes,
+      permitOf: (uuid) => files.permitOf(uuid),
+      incomingOf: (uuid) => files.incomingOf(uuid),
+      ...(network && { network }),
+    })
   }
   return {
     get files() {
@@ -75,6 +87,7 @@ export function fakeHypervisorWorld(): HypervisorWorld {
     stallStarts: async (seconds) => {
       libvirtd.startStallMs = seconds * 1000
     },
+    qemuPid: async (uuid) => (await files.qemuProcesses()).get(uuid),
     killLibvirtd: async () => libvirtd.stop(),
     startLibvirtd: async () => libvirtd.start(),
     reset: async () => {
@@ -87,7 +100,11 @@ export function fakeHypervisorWorld(): HypervisorWorld {
 
 /** A libvirtd of its own with real QEMU processes. */
 export async function libvirtWorld(): Promise<HypervisorWorld> {
-  const room = await openLibvirtdRoom()
+  return worldOf(await openLibvirtdRoom())
+}
+
+/** The contract's view of a room. */
+export function worldOf(room: LibvirtdRoom): HypervisorWorld {
   const clock = createSystemClock()
   const connections: Hypervisor[] = []
   const runDir = join(room.runDir, 'pvc')
@@ -114,6 +131,7 @@ export async function libvirtWorld(): Promise<HypervisorWorld> {
       await connection.close()
     },
     stallStarts: (seconds) => room.stallStarts(seconds),
+    qemuPid: (uuid) => room.qemuPid(uuid),
     killLibvirtd: () => room.killLibvirtd(),
     startLibvirtd: () => room.startLibvirtd(),
     async reset() {

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -82,8 +82,10 @@ export type LibvirtdRoom = {
   readonly runDir: string
   /** Path, inside the room, of the QEMU that can stall. */
   readonly emulator: string
-  /** A process of the room, by the pid it has outside. */
-  readonly initPid: () => Promise<number>
+  /** The room's init, by the pid it has outside. */
+  initPid(): Promise<number>
+  /** The room's QEMU of a VM, by the pid it has outside. */
+  qemuPid(uuid: string): Promise<number | undefined>
   /** Runs a command in the room. */
   run(argv: readonly string[]): Promise<void>
   /** Starts of guests take this much longer from now on. */
@@ -135,6 +137,7 @@ function roomOf({ dir, runDir, uri, init }: Parts): LibvirtdRoom {
     runDir,
     emulator: '/run/emulator',
     initPid: () => initPid(init),
+    qemuPid: (uuid) => qemuPid(init, uuid),
     run: (argv) => inRoom(init, argv),
     stallStarts: (seconds) => writeFile(join(runDir, 'stall'), seconds > 0 ? `${seconds}\n` : ''),
     async killLibvirtd() {
@@ -182,6 +185,18 @@ export async function joinRooms(first: LibvirtdRoom, second: LibvirtdRoom): Prom
 
 async function initPid(init: ChildProcess): Promise<number> {
   return Number((await readFile(`/proc/${init.pid}/task/${init.pid}/children`, 'utf8')).trim())
+}
+
+async function qemuPid(init: ChildProcess, uuid: string): Promise<number | undefined> {
+  const room = await readlink(`/proc/${await initPid(init)}/ns/pid`)
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    // Processes end while we look.
+    const args = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')
+    const namespace = await readlink(`/proc/${name}/ns/pid`).catch(() => '')
+    if (namespace === room && args.includes(`-uuid\0${uuid}\0`)) return Number(name)
+  }
+  return undefined
 }
 
 /** Runs a command in the room's namespaces. */

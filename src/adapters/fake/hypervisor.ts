@@ -46,6 +46,7 @@ export class FakeHypervisor implements Hypervisor {
   readonly #callTimeoutMs: number
   readonly #createTimeoutMs: number
   readonly #creates = new Set<VmUuid>()
+  readonly #copies = new Set<VmUuid>()
   readonly #listeners = new Set<(event: HypervisorEvent) => void>()
   readonly #inFlight = new Set<(error: Error) => void>()
   readonly #stopListening: () => void
@@ -147,6 +148,9 @@ export class FakeHypervisor implements Hypervisor {
   /** The copy goes on in libvirtd when the daemon that asked for it is closed. */
   async migrate(uuid: VmUuid, request: MigrationRequest): Promise<void> {
     this.#assertConnected('migrate')
+    if (request.policy.postCopy) throw new PvcError('PVC_HYPERVISOR_FAILED', 'no post-copy', { details: FINAL })
+    if (this.#copies.has(uuid))
+      throw new PvcError('PVC_HYPERVISOR_TIMEOUT', `copy of ${uuid}: an earlier one has not returned yet`)
     const { delayMs = 0, error, errorAfter } = this.script.next('migrate')
     const life = this.libvirtd.life
     const work = (async () => {
@@ -156,13 +160,20 @@ export class FakeHypervisor implements Hypervisor {
       await migrations.migrate(this.libvirtd, this.#running(uuid), request.migrationId, request.targetAddress)
       if (errorAfter) throw errorAfter
     })()
-    await this.#untilLost(work)
+    this.#copies.add(uuid)
+    await this.#untilLost(work).finally(() => this.#copies.delete(uuid))
   }
   migrationProgress(uuid: VmUuid): Promise<MigrationProgress | undefined> {
-    return this.#call('migrationProgress', uuid, () => this.libvirtd.domains.get(uuid)?.migration?.progress())
+    return this.#call('migrationProgress', uuid, () => {
+      const domain = this.libvirtd.domains.get(uuid)
+      return domain?.migration?.progress(domain)
+    })
   }
   abortMigration(uuid: VmUuid): Promise<void> {
-    return this.#call('abortMigration', uuid, () => this.libvirtd.domains.get(uuid)?.migration?.abort())
+    return this.#call('abortMigration', uuid, () => {
+      const domain = this.libvirtd.domains.get(uuid)
+      domain?.migration?.abort(domain)
+    })
   }
   setMark(uuid: VmUuid, mark: DomainMark): Promise<void> {
     return this.#call('setMark', uuid, () => {
@@ -238,6 +249,8 @@ export class FakeHypervisor implements Hypervisor {
     return boundCall(this.#clock, this.#callTimeoutMs, 'PVC_HYPERVISOR_TIMEOUT', what, this.#untilLost(work))
   }
 }
+
+const FINAL = { isFinal: true }
 
 function sample(domains: readonly FakeDomain[]): StatsSample {
   const running = domains.filter((domain) => domain.run !== undefined)

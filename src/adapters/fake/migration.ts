@@ -113,21 +113,24 @@ export class FakeMigration {
     })
   }
 
-  progress(): MigrationProgress {
+  /** What the source tells; the target has no figures. */
+  progress(of: FakeDomain): MigrationProgress | undefined {
+    if (of !== this.#parts.domain) return undefined
     const { source, domain, plan } = this.#parts
     const totalMiB = memoryMiB(domain.xml)
     const elapsedMs = source.clock.nowMs() - this.#startMs - plan.prepareMs
     const share = this.phase === 'copy' ? Math.max(0, Math.min(1, elapsedMs / Math.max(1, plan.copyMs))) : 1
     const done = this.phase === 'prepare' ? 0 : share
-    const remainingMiB = totalMiB * (1 - done)
-    const speedMiBps = (totalMiB * 1000) / Math.max(1, plan.copyMs)
-    const expectedS = remainingMiB / Math.max(1, speedMiBps)
-    return { percent: Math.round(done * 100), remainingMiB, totalMiB, dirtyMiBps: 0, speedMiBps, expectedS }
+    const remainingMiB = Math.ceil(totalMiB * (1 - done))
+    const speedMiBps = Math.ceil((totalMiB * 1000) / Math.max(1, plan.copyMs))
+    const expectedS = Math.ceil(remainingMiB / Math.max(1, speedMiBps))
+    return { percent: Math.floor(done * 100), remainingMiB, totalMiB, dirtyMiBps: 0, speedMiBps, expectedS }
   }
 
-  /** `domjobabort` at the source: the guest goes on there. Too late once the copy is complete. */
-  abort(): void {
-    if (this.phase !== 'complete') this.#fail("operation aborted: job 'migration out' canceled by client")
+  /** Asked at the source, the guest goes on there. It is too late once the copy is complete; at the target it ends nothing. */
+  abort(of: FakeDomain): void {
+    if (of === this.#parts.domain && this.phase !== 'complete')
+      this.#fail("operation aborted: job 'migration out' canceled by client")
   }
 
   /** One of the two domains has ended. */

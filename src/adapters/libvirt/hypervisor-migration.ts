@@ -67,7 +67,9 @@ export class MigrationCalls {
       try {
         return toMigrationProgress(await domain.jobStats())
       } catch (error) {
-        if (isLibvirtError(error, VIR_ERR.NO_DOMAIN, VIR_ERR.OPERATION_INVALID)) return undefined
+        // Not here, not running, or a copy that arrives: only its source has figures.
+        if (isLibvirtError(error, VIR_ERR.NO_DOMAIN, VIR_ERR.OPERATION_INVALID, VIR_ERR.OPERATION_UNSUPPORTED))
+          return undefined
         throw error
       }
     }

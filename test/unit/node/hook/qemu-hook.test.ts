@@ -3,7 +3,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { formatMarkElement, formatMigrationElement, formatPermit } from '../../../../src/model/domain-mark.ts'
+import {
+  formatIncoming,
+  formatMarkElement,
+  formatMigrationElement,
+  formatPermit,
+} from '../../../../src/model/domain-mark.ts'
 
 const hook = resolve('systemd/libvirt-hook/qemu')
 const uuid = '11111111-1111-4111-8111-111111111111'
@@ -130,18 +135,49 @@ describe('libvirt hook: a start', () => {
 describe('libvirt hook: an arriving migration', () => {
   const id = 'c2b6c7e0-4d0a-4b43-8f64-9f2d3a3a1b1c'
 
+  const expectCopy = (text: string, name = uuid) => writeFileSync(join(runDir, 'incoming', name), text)
+
   it('passes when its copy is expected', () => {
-    writeFileSync(join(runDir, 'incoming', uuid), `${id}\n`)
-    // The copy still carries the mark of its source.
-    const metadata = `${formatMarkElement(mark)}\n${formatMigrationElement(id)}`
-    expect(run(domainXml(metadata)).status).toBe(0)
+    expectCopy(formatIncoming(id))
+    expect(run(domainXml(formatMigrationElement(id)))).toEqual({ status: 0, stderr: '', stdout: '' })
   })
 
-  it('is refused when another one is expected, or none', () => {
-    const xml = domainXml(`${formatMarkElement(mark)}${formatMigrationElement(id)}`)
-    expect(run(xml).status).toBe(1)
-    writeFileSync(join(runDir, 'incoming', uuid), 'another\n')
-    expect(run(xml).status).toBe(1)
+  it('passes without a permit of its own, and even beside one', () => {
+    permit(formatPermit(mark))
+    expectCopy(formatIncoming(id))
+    expect(run(domainXml(formatMigrationElement(id))).status).toBe(0)
+  })
+
+  it.each([
+    ['when none is expected', undefined],
+    ['when another one is expected', formatIncoming('another')],
+    ['when one is expected whose id begins like its own', formatIncoming(`${id}1`)],
+    ['when one is expected with which its own id begins', formatIncoming(id.slice(0, -1))],
+    ['when what is expected is damaged', ''],
+    ['when what is expected has two words', `${id} ${id}\n`],
+  ])('is refused %s', (_case, text) => {
+    if (text !== undefined) expectCopy(text)
+    const { status, stderr } = run(domainXml(formatMigrationElement(id)))
+    expect(status).toBe(1)
+    expect(stderr).toContain('PVC refuses to start VM web on this host')
+  })
+
+  it('is refused when it is expected for another VM', () => {
+    expectCopy(formatIncoming(id), '22222222-2222-4222-8222-222222222222')
+    expect(run(domainXml(formatMigrationElement(id))).status).toBe(1)
+  })
+
+  it('is refused with the id of somebody else’s namespace, or with two ids', () => {
+    expectCopy(formatIncoming(id))
+    expect(run(domainXml(formatMigrationElement(id).replace('urn:pvc', 'urn:x'))).status).toBe(1)
+    expect(run(domainXml(formatMigrationElement('m') + formatMigrationElement(id))).stderr).toContain('two marks')
+  })
+
+  it('does not let in what only carries the mark of a start', () => {
+    expectCopy(formatIncoming(id))
+    expect(run(domainXml(formatMarkElement(mark))).stderr).toContain('gave no permit')
+    permit(formatPermit(mark))
+    expect(run(domainXml(formatMarkElement(mark))).status).toBe(0)
   })
 })
 
