@@ -1,7 +1,7 @@
 import type { Timer } from '../../base/clock.ts'
 import type { MigrationProgress } from '../../model/domain.ts'
-import { type FakeDomain, failed, memoryMiB } from './domain.ts'
-import type { FakeLibvirtd } from './libvirtd.ts'
+import { type FakeCopy, type FakeDomain, failed, memoryMiB } from './domain.ts'
+import type { FakeLibvirtd, FakeMigrationRoads } from './libvirtd.ts'
 
 /** How one migration goes. Times in ms, in the order in which they pass. */
 export type FakeMigrationPlan = {
@@ -18,7 +18,7 @@ export type FakeMigrationPlan = {
 }
 
 /** The network over which fake libvirtds copy guests to each other. */
-export class FakeMigrationNetwork {
+export class FakeMigrationNetwork implements FakeMigrationRoads {
   /** How migrations go for which nothing was planned. */
   standing: FakeMigrationPlan = { prepareMs: 100, copyMs: 500, switchMs: 100, finishMs: 200, isFinishLost: false }
   /** Until one side notices that the other side, or the way to it, is gone. */
@@ -80,7 +80,7 @@ type Parts = {
  * One peer-to-peer migration that leaves its copy paused. At no time do both sides run: before the copy is complete only
  * the source can, and whether it is resumed after that is what libvirt's two ends disagree about when a reply gets lost.
  */
-export class FakeMigration {
+export class FakeMigration implements FakeCopy {
   phase: 'prepare' | 'copy' | 'switch' | 'complete' | 'ended' = 'prepare'
   readonly #parts: Parts
   readonly #startMs: number
@@ -94,7 +94,7 @@ export class FakeMigration {
   }
 
   /** True for both ends of it. */
-  concerns(libvirtd: FakeLibvirtd): boolean {
+  concerns(libvirtd: object): boolean {
     return libvirtd === this.#parts.source || libvirtd === this.#parts.target
   }
 
@@ -153,7 +153,7 @@ export class FakeMigration {
   }
 
   /** libvirtd of one side was killed. */
-  libvirtdDied(libvirtd: FakeLibvirtd): void {
+  libvirtdDied(libvirtd: object): void {
     if (libvirtd === this.#parts.target) {
       if (this.phase !== 'complete') this.#notice('internal error: client socket is closed')
       return
