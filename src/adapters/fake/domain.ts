@@ -1,8 +1,8 @@
+import type { MigrationProgress } from '../../model/domain.ts'
 import { PvcError } from '../../model/errors.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import type { DomainMark, DomainState } from '../../ports/hypervisor.ts'
 import type { FakeCephClient } from './ceph-image.ts'
-import type { FakeMigration } from './migration.ts'
 
 /** How a guest behaves; set it before its start or at any time. */
 export type FakeGuest = {
@@ -10,6 +10,16 @@ export type FakeGuest = {
   acpi: 'obeys' | 'ignores'
   /** Time from the power button to the end of the guest. */
   shutdownMs: number
+}
+
+/** A copy under way, as its two domains know it. */
+export type FakeCopy = {
+  progress(of: FakeDomain): MigrationProgress | undefined
+  abort(of: FakeDomain): void
+  domainEnded(domain: FakeDomain): void
+  forgotten(domain: FakeDomain): void
+  /** @param host the libvirtd that was killed */
+  libvirtdDied(host: object): void
 }
 
 /** A domain inside a fake libvirtd. */
@@ -26,7 +36,7 @@ export type FakeDomain = {
   onStartEnded?: (error: Error) => void
   run: { readonly pid: number; readonly client: FakeCephClient | undefined } | undefined
   /** The copy under way, from here or to here; libvirt changes nothing else of the domain meanwhile. */
-  migration: FakeMigration | undefined
+  migration: FakeCopy | undefined
 }
 
 /** An error as the port reports libvirt's refusals. */
