@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { arch, release } from 'node:os'
+import { arch, cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createCephCli } from '../adapters/ceph/ceph-cli.ts'
@@ -48,7 +48,13 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
   const supervisor = createSupervisor({ log, send: sdNotify, environment: process.env })
   const daemon: NodeDaemon = await startNode({
     config,
-    identity: { pvc: version, kernel: release(), os: osName(), arch: ARCHITECTURES[arch()] ?? arch() },
+    identity: {
+      pvc: version,
+      kernel: release(),
+      os: osName(),
+      arch: ARCHITECTURES[arch()] ?? arch(),
+      cpuModel: cpus()[0]?.model.trim(),
+    },
     store: createZooKeeperStore({
       servers,
       root,

@@ -12,15 +12,14 @@ export type FakeGuest = {
   shutdownMs: number
 }
 
-/** The copy under way of a domain, as its two ends see it. */
+/** A copy under way, as its two domains know it. */
 export type FakeCopy = {
-  readonly phase: 'prepare' | 'copy' | 'switch' | 'complete' | 'ended'
   progress(of: FakeDomain): MigrationProgress | undefined
   abort(of: FakeDomain): void
   domainEnded(domain: FakeDomain): void
   forgotten(domain: FakeDomain): void
-  /** One end's libvirtd was killed. */
-  libvirtdDied(libvirtd: object): void
+  /** @param host the libvirtd that was killed */
+  libvirtdDied(host: object): void
 }
 
 /** A domain inside a fake libvirtd. */

@@ -3,13 +3,8 @@ import type { VmUuid } from '../../model/ids.ts'
 import type { DomainInfo, DomainMark, HypervisorEvent } from '../../ports/hypervisor.ts'
 import type { FakeWriteResult } from './ceph-image.ts'
 import { domainName, type FakeDomain, type FakeGuest, failed } from './domain.ts'
+import type { FakeMigrationNetwork } from './migration.ts'
 import { FakeQemu, type FakeQemuOptions } from './qemu.ts'
-
-/** What a libvirtd needs of the network over which guests are copied. */
-export type FakeMigrationRoads = {
-  join(address: string, libvirtd: FakeLibvirtd): void
-  migrate(source: FakeLibvirtd, domain: FakeDomain, migrationId: string, address: string): Promise<void>
-}
 
 export type FakeLibvirtdOptions = FakeQemuOptions & {
   readonly clock: Clock
@@ -18,7 +13,7 @@ export type FakeLibvirtdOptions = FakeQemuOptions & {
   /** Given: the start hook; it refuses a copy whose migration is not the one expected. */
   readonly incomingOf?: (uuid: VmUuid) => string | undefined
   /** Given: guests can be copied from and to this machine, which has this address there. */
-  readonly network?: { readonly migrations: FakeMigrationRoads; readonly address: string }
+  readonly network?: { readonly migrations: FakeMigrationNetwork; readonly address: string }
 }
 
 /**
@@ -45,7 +40,7 @@ export class FakeLibvirtd {
     options.network?.migrations.join(options.network.address, this)
   }
 
-  get migrations(): FakeMigrationRoads | undefined {
+  get migrations(): FakeMigrationNetwork | undefined {
     return this.#options.network?.migrations
   }
 

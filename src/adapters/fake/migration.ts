@@ -1,7 +1,19 @@
-import type { Timer } from '../../base/clock.ts'
+import type { Clock, Timer } from '../../base/clock.ts'
 import type { MigrationProgress } from '../../model/domain.ts'
 import { type FakeCopy, type FakeDomain, failed, memoryMiB } from './domain.ts'
-import type { FakeLibvirtd, FakeMigrationRoads } from './libvirtd.ts'
+
+/** The part of a fake libvirtd that copies use: first what a target does, then what a source does. */
+export type FakeMigrationHost = {
+  readonly clock: Clock
+  readonly isUp: boolean
+  beginArrival(source: FakeDomain, migrationId: string): FakeDomain
+  openArrival(copy: FakeDomain): void
+  completeArrival(copy: FakeDomain): void
+  dropArrival(copy: FakeDomain, reason: 'failed' | 'destroyed'): void
+  pauseForMigration(domain: FakeDomain): void
+  resumeFromMigration(domain: FakeDomain, reason: 'migration-canceled' | 'unpaused'): void
+  endMigrated(domain: FakeDomain): void
+}
 
 /** How one migration goes. Times in ms, in the order in which they pass. */
 export type FakeMigrationPlan = {
@@ -18,17 +30,17 @@ export type FakeMigrationPlan = {
 }
 
 /** The network over which fake libvirtds copy guests to each other. */
-export class FakeMigrationNetwork implements FakeMigrationRoads {
+export class FakeMigrationNetwork {
   /** How migrations go for which nothing was planned. */
   standing: FakeMigrationPlan = { prepareMs: 100, copyMs: 500, switchMs: 100, finishMs: 200, isFinishLost: false }
   /** Until one side notices that the other side, or the way to it, is gone. */
   noticeMs = 100
-  readonly #hosts = new Map<string, FakeLibvirtd>()
+  readonly #hosts = new Map<string, FakeMigrationHost>()
   readonly #planned: Partial<FakeMigrationPlan>[] = []
   readonly #unreachable = new Set<string>()
   readonly #active = new Set<FakeMigration>()
 
-  join(address: string, libvirtd: FakeLibvirtd): void {
+  join(address: string, libvirtd: FakeMigrationHost): void {
     this.#hosts.set(address, libvirtd)
   }
 
@@ -46,7 +58,7 @@ export class FakeMigrationNetwork implements FakeMigrationRoads {
   }
 
   /** Begins a copy. The promise is what the caller of migrate hears. @throws as libvirt would */
-  async migrate(source: FakeLibvirtd, domain: FakeDomain, migrationId: string, address: string): Promise<void> {
+  async migrate(source: FakeMigrationHost, domain: FakeDomain, migrationId: string, address: string): Promise<void> {
     if (domain.migration) throw failed('Timed out during operation: cannot acquire state change lock')
     const target = this.#hosts.get(address)
     const unreachable = !target?.isUp || [...this.#unreachable].some((one) => this.#isEnd(one, source, target))
@@ -61,7 +73,7 @@ export class FakeMigrationNetwork implements FakeMigrationRoads {
     }
   }
 
-  #isEnd(address: string, source: FakeLibvirtd, target: FakeLibvirtd): boolean {
+  #isEnd(address: string, source: FakeMigrationHost, target: FakeMigrationHost): boolean {
     const host = this.#hosts.get(address)
     return host === source || host === target
   }
@@ -69,8 +81,8 @@ export class FakeMigrationNetwork implements FakeMigrationRoads {
 
 type Parts = {
   readonly network: FakeMigrationNetwork
-  readonly source: FakeLibvirtd
-  readonly target: FakeLibvirtd
+  readonly source: FakeMigrationHost
+  readonly target: FakeMigrationHost
   readonly domain: FakeDomain
   readonly migrationId: string
   readonly plan: FakeMigrationPlan
@@ -94,7 +106,7 @@ export class FakeMigration implements FakeCopy {
   }
 
   /** True for both ends of it. */
-  concerns(libvirtd: object): boolean {
+  concerns(libvirtd: FakeMigrationHost): boolean {
     return libvirtd === this.#parts.source || libvirtd === this.#parts.target
   }
 
@@ -153,8 +165,8 @@ export class FakeMigration implements FakeCopy {
   }
 
   /** libvirtd of one side was killed. */
-  libvirtdDied(libvirtd: object): void {
-    if (libvirtd === this.#parts.target) {
+  libvirtdDied(host: object): void {
+    if (host === this.#parts.target) {
       if (this.phase !== 'complete') this.#notice('internal error: client socket is closed')
       return
     }
