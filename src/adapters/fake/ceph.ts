@@ -154,6 +154,16 @@ export class FakeCeph implements Ceph {
   blocklistClient(address: string, expireS: number): Promise<void> {
     return this.#call('blocklistClient', address, () => this.blocklist(address, expireS))
   }
+  evictLocker(volume: VolumeRef, lock: VolumeLock, expireS: number): Promise<void> {
+    return this.#call('evictLocker', volume, () => {
+      const image = this.#image(volume)
+      const held = image.locks()[0]
+      if (held?.lockId !== lock.lockId || held.locker !== lock.locker) return
+      this.blocklist(lock.address, expireS)
+      image.lock = undefined
+      this.changed()
+    })
+  }
   breakLock(volume: VolumeRef, lock: VolumeLock): Promise<void> {
     return this.#call('breakLock', volume, () => {
       const image = this.#image(volume)
