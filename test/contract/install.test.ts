@@ -27,7 +27,9 @@ function run(command: string, args: readonly string[], env: Record<string, strin
 
 /** Installs into `root`; standard output and standard error together. */
 function install(root: string, ...args: string[]): { status: number | null; text: string } {
-  const { status, stdout, stderr } = run(join(repo, 'scripts/install'), args, { DESTDIR: root })
+  // The machine that runs the tests may have its Node.js elsewhere than a server.
+  const given = args.includes('--node') || args.includes('--remove') ? args : ['--node', process.execPath, ...args]
+  const { status, stdout, stderr } = run(join(repo, 'scripts/install'), given, { DESTDIR: root })
   return { status, text: stdout + stderr }
 }
 
