@@ -20,6 +20,7 @@ const host: Host = {
   version: 'VERSION',
   readInput: unavailable,
   ask: unavailable,
+  onInterrupt: () => () => undefined,
   runEditor: unavailable,
   parseYaml: unavailable,
 }

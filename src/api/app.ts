@@ -15,6 +15,7 @@ import { type ApiDeps, type Handlers, RawJson, type RequestContext } from './han
 import { clusterHandlers } from './handlers/cluster.ts'
 import { networkHandlers } from './handlers/network.ts'
 import { nodeHandlers } from './handlers/node.ts'
+import { nodeFlushHandlers } from './handlers/node-flush.ts'
 import { storageHandlers } from './handlers/storage.ts'
 import { vmHandlers } from './handlers/vm.ts'
 import { vmMoveHandlers } from './handlers/vm-move.ts'
@@ -25,6 +26,7 @@ const HANDLERS = {
   ...clusterHandlers,
   ...networkHandlers,
   ...nodeHandlers,
+  ...nodeFlushHandlers,
   ...storageHandlers,
   ...vmHandlers,
   ...vmMoveHandlers,

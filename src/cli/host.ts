@@ -27,6 +27,8 @@ export type Host = {
   readInput(): Promise<string>
   /** Asks on the terminal; undefined when the input ended without an answer. */
   ask(question: string): Promise<string | undefined>
+  /** Calls `act` when the person presses Ctrl-C, instead of ending the program; the function returned ends that. */
+  onInterrupt(act: () => void): () => void
   /** Runs an interactive program on a file and waits for it. Returns its exit code. */
   runEditor(command: string, file: string): Promise<number>
   /** Parses YAML; loaded only when the connection `local` is used. */

@@ -55,6 +55,11 @@ function runEditor(command: string, file: string): Promise<number> {
   })
 }
 
+function onInterrupt(act: () => void): () => void {
+  process.once('SIGINT', act)
+  return () => process.removeListener('SIGINT', act)
+}
+
 /** The machine this process runs on. `version` and `parseYaml` come from the composition root. */
 export function createProcessHost(parts: Pick<Host, 'version' | 'parseYaml'>): Host {
   return {
@@ -67,6 +72,7 @@ export function createProcessHost(parts: Pick<Host, 'version' | 'parseYaml'>): H
     hostname: hostname().split('.')[0] ?? '',
     readInput: () => readAll(process.stdin),
     ask: (question) => askOn(process.stdin, process.stderr, question),
+    onInterrupt,
     runEditor,
   }
 }

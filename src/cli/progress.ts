@@ -31,3 +31,34 @@ export class ProgressLine {
     this.#shown = ''
   }
 }
+
+/** Lines of a block at most, so that it fits on any terminal. */
+const MAX_BLOCK_LINES = 20
+
+/** Several lines on stderr that are rewritten in place. For terminals only. */
+export class ProgressBlock {
+  readonly #session: Session
+  #height = 0
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  /** Shows these lines in place of those before; what does not fit is counted in the last one. */
+  update(lines: readonly string[]): void {
+    const { options, host } = this.#session
+    if (options.quiet || options.silent || !host.stderr.isTty) return
+    const hidden = lines.length - MAX_BLOCK_LINES
+    const shown = hidden > 0 ? [...lines.slice(0, MAX_BLOCK_LINES - 1), `… and ${hidden + 1} more`] : lines
+    const fitted = shown.map((line) => (host.stderr.columns > 0 ? line.slice(0, host.stderr.columns - 1) : line))
+    this.clear()
+    host.stderr.write(fitted.map((line) => `${line}\n`).join(''))
+    this.#height = fitted.length
+  }
+
+  /** Removes the lines. */
+  clear(): void {
+    if (this.#height > 0) this.#session.host.stderr.write(`\x1b[${this.#height}A\r\x1b[J`)
+    this.#height = 0
+  }
+}

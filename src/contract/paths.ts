@@ -40,6 +40,8 @@ export const ROUTES = {
   nodeDaemonState: { method: 'GET', path: '/node/{node}/daemon-state', access: 'read-only' },
   nodeCoordinatorState: { method: 'GET', path: '/node/{node}/coordinator-state', access: 'read-only' },
   nodeDomainState: { method: 'GET', path: '/node/{node}/domain-state', access: 'read-only' },
+  nodeSetDomainState: { method: 'POST', path: '/node/{node}/domain-state', access: 'operator' },
+  nodeFlush: { method: 'GET', path: '/node/{node}/flush', access: 'read-only' },
 
   vmList: { method: 'GET', path: '/vm', access: 'read-only' },
   vmDefine: { method: 'POST', path: '/vm', access: 'operator', form: ['xml'] },

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { clusterRoutes } from './cluster.ts'
 import { networkRoutes } from './network.ts'
 import { nodeRoutes } from './node.ts'
+import { nodeFlushRoutes } from './node-flush.ts'
 import type { RouteId } from './paths.ts'
 import type { Route } from './route.ts'
 import { storageRoutes } from './storage.ts'
@@ -12,6 +13,7 @@ import { vmMoveRoutes } from './vm-move.ts'
 export const CONTRACT = {
   ...clusterRoutes,
   ...nodeRoutes,
+  ...nodeFlushRoutes,
   ...vmRoutes,
   ...vmMoveRoutes,
   ...networkRoutes,

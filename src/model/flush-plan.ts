@@ -123,6 +123,11 @@ function planned(task: FlushTask, own: Omit<PlannedStep, 'vm' | 'name' | 'tried'
   return { vm: spec.uuid, name: spec.name, tried, placement: undefined, ...own }
 }
 
+/** Not only one per VM: libvirt and people meet the orders of many VMs at once. */
+function orderIdOf(runId: string, { uuid, generation }: VmSpec): string {
+  return `${runId}-${uuid.slice(0, 8)}-${generation + 1}`
+}
+
 /** The specification of a VM that stays where it is, whatever was on its way. */
 export function stayed(vm: VmFacts): VmSpec {
   const { spec } = vm
@@ -139,7 +144,7 @@ function planLeaving(task: FlushTask, context: FlushContext): PlannedStep {
     return planned(task, { target: here, method: 'place', reason: 'stays where it is', next: stayed(task) })
   const facts = context.factsOf(spec)
   const wish: MoveWish = {
-    id: `${runId}-${spec.generation + 1}`,
+    id: orderIdOf(runId, spec),
     action: 'migrate',
     target: undefined,
     isForced: true,
@@ -199,7 +204,7 @@ function planReturn(task: FlushTask, context: FlushContext): PlannedStep {
   const { self, runId, nodes, defaultSelector } = context
   if (spec.node === self) return planStart(task, context)
   const wish: MoveWish = {
-    id: `${runId}-${spec.generation + 1}`,
+    id: orderIdOf(runId, spec),
     action: 'unmigrate',
     target: self,
     isForced: true,

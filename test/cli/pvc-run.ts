@@ -44,6 +44,8 @@ export type RunOptions = {
   /** Files by name, in the directory DIR of the run. */
   readonly files?: Readonly<Record<string, string>>
   readonly input?: string
+  /** Given: a person who presses Ctrl-C by calling what is passed; the function returned ends that. */
+  readonly interrupt?: (press: () => void) => () => void
   /** What a person makes of a text in the editor. */
   readonly edits?: (text: string) => string
   readonly clock?: Clock
@@ -87,6 +89,10 @@ function createHost(options: RunOptions, { stdout, stderr, env }: Parts): Host {
       const answer = answers.shift()
       stderr.write(`${question}${answer ?? ''}\n`)
       return answer
+    },
+    onInterrupt: (act) => {
+      const stop = options.interrupt?.(act)
+      return () => stop?.()
     },
     runEditor: async (_command, file) => {
       await writeFile(file, (options.edits ?? ((text) => text))(await readFile(file, 'utf8')))

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { CommandFailure, EXIT } from '../failure.ts'
 import { formatNodeInfo, formatNodeList } from '../output/node-view.ts'
 import { single } from '../vm-fetch.ts'
+import { addNodeFlushCommands } from './node-flush.ts'
 import { addGroup, formatOption, type OpenSession } from './options.ts'
 
 type ListOptions = {
@@ -22,6 +23,7 @@ export function addNodeCommands(program: Command, open: OpenSession, hostname: s
   addIsPrimary(node, open, hostname)
   addInfo(node, open, hostname)
   addList(node, open)
+  addNodeFlushCommands(node, open, hostname)
 }
 
 function addIsPrimary(node: Command, open: OpenSession, hostname: string): void {

@@ -69,7 +69,7 @@ describe('the plan of a flush', () => {
       node: 'b',
       lastNode: 'a',
       generation: 5,
-      move: { id: 'flush-a-1-5', kind: 'migrate' },
+      move: { id: 'flush-a-1-aaaaaaaa-5', kind: 'migrate' },
     })
   })
 
