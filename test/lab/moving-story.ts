@@ -1,11 +1,12 @@
 /** The story of moving: a guest changes places live, and stays one guest whatever happens to the move. */
 
+import { readFileSync } from 'node:fs'
 import { startBlackoutMeter } from './blackout.ts'
 import type { Heartbeat } from './guest-record.ts'
 import type { Lab } from './lab.ts'
 import { pollUntil } from './poll.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
-import { nodeViews, untilVm, vmView } from './vm-view.ts'
+import { untilVm, vmView } from './vm-view.ts'
 
 const vm = 'roamer'
 const uuid = 'aaaaaaaa-0000-4000-8000-000000000003'
@@ -39,6 +40,11 @@ async function expectOnlyAt(lab: Lab, host: string, before: Heartbeat | undefine
   const problems = await lab.recordProblems(vm, volume)
   expectThat(problems.length === 0, `the guest's disk tells: ${problems.join('; ')}`)
   return `boot ${after.boot}, heartbeat ${before?.n ?? 0} → ${after.n}`
+}
+
+/** How often the host's pvcnoded became certified so far. */
+function certifications(lab: Lab, host: string): number {
+  return readFileSync(lab.host(host).log('pvcnoded'), 'utf8').split('"to":"certified"').length - 1
 }
 
 async function place(lab: Lab): Promise<string> {
@@ -147,27 +153,16 @@ const sourceCut: StoryStep = {
     const target = source === 'hv1' ? 'hv2' : 'hv1'
     const before = await lab.waitForHeartbeat(vm)
     await lab.pvc(['-q', 'vm', 'move', vm, '-t', target, '-w'])
+    const lives = certifications(lab, source)
     await lab.host(source).power('off')
     const seen = await expectOnlyAt(lab, target, before)
     await lab.host(source).power('on')
-    return `${source} was cut off, ${seen}`
-  },
-}
-
-const removed: StoryStep = {
-  title: 'a VM removed in the middle of a move leaves nothing anywhere',
-  async run(lab) {
-    const source = await place(lab)
-    await pollUntil({ what: 'every node in daemon state run', timeoutMs: 30_000 }, async () =>
-      (await nodeViews(lab)).every((node) => node.daemon_state === 'run'),
+    // Its old proof of life stands for some seconds; only the new one makes it a place to move to.
+    await pollUntil(
+      { what: `${source} certified again`, timeoutMs: 30_000 },
+      async () => certifications(lab, source) > lives,
     )
-    await lab.pvc(['-q', 'vm', 'move', vm, '-t', source === 'hv2' ? 'hv1' : 'hv2', ...slow])
-    await untilCopying(lab, source)
-    await lab.pvc(['-q', 'vm', 'remove', '-y', vm], { timeoutMs: 90_000 })
-    await pollUntil({ what: 'no domain anywhere', timeoutMs: 20_000 }, async () => (await domains(lab)).length === 0)
-    const { stdout } = await lab.rbd(['ls', 'vms'])
-    expectThat(!stdout.includes('roamer'), 'the volume is still there')
-    return 'no domain and no volume is left'
+    return `${source} was cut off, ${seen}`
   },
 }
 
@@ -182,5 +177,4 @@ export const movingTroubles: readonly StoryStep[] = [
   daemonKilled('target'),
   targetCut,
   sourceCut,
-  removed,
 ]

@@ -15,6 +15,9 @@ const RETRY_MS = 2000
 /** A pass does so many steps at most before it gives way; the next pass goes on. */
 const MAX_STEPS = 12
 
+/** Actions whose effect comes later: looking again at once would only repeat them. */
+const TAKES_TIME: ReadonlySet<string> = new Set(['shutdown', 'abort-copy'])
+
 /** The loop of one VM on this node. */
 export type VmReconciler = {
   trigger(): void
@@ -49,7 +52,7 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
     )
     memory = rememberOutcome(memory, action, outcome)
     if (outcome.kind !== 'done') log.warn({ action: action.kind, reason: outcome.reason }, 'vm action did not succeed')
-    return { isIdle: action.kind === 'shutdown', wakeInMs: decision.wakeInMs }
+    return { isIdle: TAKES_TIME.has(action.kind), wakeInMs: decision.wakeInMs }
   }
 
   async function pass() {
