@@ -2,6 +2,7 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import {
   appendFileSync,
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -83,11 +84,13 @@ describe('an installed tree', () => {
     expect(units.sort()).toEqual(['pvc.target', 'pvcapid.service', 'pvcnoded.service'])
     for (const unit of ['pvcapid', 'pvcnoded']) {
       const text = readFileSync(join(root, unitFolder, `${unit}.service`), 'utf8')
-      const path = /^ExecStart=\/usr\/bin\/node \S+ (\S+)/m.exec(text)?.[1] ?? 'no path'
+      const path = /^ExecStart=\S+\/node \S+ (\S+)/m.exec(text)?.[1] ?? 'no path'
       expect(existsSync(join(root, path)), path).toBe(true)
     }
     const checked = newRoot()
     plantDebian(checked)
+    put(join(checked, process.execPath), '')
+    chmodSync(join(checked, process.execPath), 0o755)
     cpSync(join(root, unitFolder), join(checked, unitFolder), { recursive: true })
     expect(verifyUnits(checked, units)).toBe('')
     rmSync(checked, { recursive: true })
