@@ -181,7 +181,9 @@ export function describeHypervisor(name: string, open: () => Promise<HypervisorW
       await world.killLibvirtd()
       await heard('connected false')
       expect(hypervisor.isConnected).toBe(false)
-      await expect(hypervisor.get(uuid)).rejects.toMatchObject({ code: 'PVC_HYPERVISOR_UNAVAILABLE' })
+      // One link may notice before another: then the call is still sent, and breaks.
+      const code = expect.stringMatching(/^PVC_HYPERVISOR_(UNAVAILABLE|TIMEOUT)$/)
+      await expect(hypervisor.get(uuid)).rejects.toMatchObject({ code })
       await world.startLibvirtd()
       await heard('connected true')
       expect(await hypervisor.get(uuid)).toMatchObject({ state: 'running', mark })

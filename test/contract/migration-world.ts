@@ -7,6 +7,9 @@ import type { VmUuid } from '../../src/model/ids.ts'
 import { fakeHypervisorWorld, type HypervisorWorld, worldOf } from './hypervisor-world.ts'
 import { joinRooms, openLibvirtdRoom } from './libvirtd-room.ts'
 
+/** A start of QEMU on a busy machine. */
+const START_MS = 30_000
+
 export type MigrationWorld = {
   readonly source: HypervisorWorld
   readonly target: HypervisorWorld
@@ -61,7 +64,7 @@ export async function libvirtMigrationWorld(): Promise<MigrationWorld> {
   await writeFile(floppy, image)
   const rooms = await Promise.all([openLibvirtdRoom(), openLibvirtdRoom()])
   const [, targetAddress] = await joinRooms(...rooms)
-  const [source, target] = [worldOf(rooms[0]), worldOf(rooms[1])]
+  const [source, target] = [worldOf(rooms[0], START_MS), worldOf(rooms[1], START_MS)]
   // libvirt takes a disk that is only read for safe to migrate.
   const disk = `<disk type='file' device='floppy'><driver name='qemu' type='raw'/><source file='${floppy}'/><target dev='fda' bus='fdc'/><readonly/></disk>`
   return {
