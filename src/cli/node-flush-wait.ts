@@ -8,8 +8,10 @@ import { formatElapsed } from './output/quantity.ts'
 import { ProgressBlock } from './progress.ts'
 import type { Session } from './session.ts'
 
-const FIRST_POLL_MS = 200
-const SLOWEST_POLL_MS = 1000
+/** A small node is done in seconds: the end of that is seen soon, and a long one is not asked for all the time. */
+const PAUSE_SHARE = 0.05
+const FASTEST_LOOK_MS = 50
+const SLOWEST_LOOK_MS = 1000
 
 /** What a node was asked. */
 export type NodeGoal = {
@@ -27,8 +29,9 @@ export function judgeNode(flush: NodeFlush, goal: NodeGoal): Verdict {
   if (flush.wish < goal.wish) return { is: 'under-way' }
   if (flush.wish > goal.wish) return { is: 'failed', why: 'was asked for something else meanwhile.' }
   if (!flush.current) return { is: 'under-way' }
-  const isThere = flush.domain_state === (goal.kind === 'flush' ? 'flushed' : 'ready')
-  if (isThere && (goal.kind === 'flush' || flush.ended_at !== null)) return { is: 'reached' }
+  // The node's own state comes with its heartbeat, a moment later than the end of its plan.
+  const isEmpty = goal.kind === 'flush' && flush.domain_state === 'flushed'
+  if (isEmpty || flush.ended_at !== null) return { is: 'reached' }
   const failed = flush.steps.filter(({ state }) => state === 'failed')
   const isStuck = failed.length > 0 && flush.steps.every(({ state }) => state !== 'moving' && state !== 'waiting')
   if (goal.kind === 'ready' || !isStuck) return { is: 'under-way' }
@@ -104,7 +107,6 @@ export async function waitForNode(session: Session, api: ApiClient, goal: NodeGo
   const startMs = clock.nowMs()
   const elapsedMs = () => clock.nowMs() - startMs
   const goesOn = `The node goes on with it; follow it with "pvc node ${goal.kind} ${goal.node} -w".`
-  let pauseMs = FIRST_POLL_MS
   try {
     for (;;) {
       const flush = await lookAtNode(api, goal.node)
@@ -117,9 +119,9 @@ export async function waitForNode(session: Session, api: ApiClient, goal: NodeGo
       if (interruption.signal.aborted) throw new CommandFailure(goesOn)
       const leftMs = timeoutMs - elapsedMs()
       if (leftMs <= 0) throw new CommandFailure(`This was not finished within ${formatElapsed(timeoutMs)}. ${goesOn}`)
-      await sleep(clock, Math.min(pauseMs, leftMs), interruption.signal)
+      const pauseMs = Math.min(Math.max(elapsedMs() * PAUSE_SHARE, FASTEST_LOOK_MS), SLOWEST_LOOK_MS, leftMs)
+      await sleep(clock, pauseMs, interruption.signal)
       if (interruption.signal.aborted) throw new CommandFailure(goesOn)
-      pauseMs = Math.min(pauseMs * 1.5, SLOWEST_POLL_MS)
     }
   } finally {
     report.clear()

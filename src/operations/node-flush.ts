@@ -104,8 +104,9 @@ export function judgeDomainWish({ node, run, isCurrent }: FlushFacts, wish: Pick
   const { spec } = node
   if (spec.wish !== wish.wish) return { is: 'superseded' } as const
   if (run === undefined || !isCurrent) return { is: 'pending' } as const
-  const isThere = domainState(node) === (wish.wanted === 'flush' ? 'flushed' : 'ready')
-  if (isThere && (wish.wanted === 'flush' || run.endedAt !== null)) return { is: 'done' } as const
+  // The node's own state comes with its heartbeat, a moment later than the end of its plan.
+  const isEmpty = wish.wanted === 'flush' && domainState(node) === 'flushed'
+  if (isEmpty || run.endedAt !== null) return { is: 'done' } as const
   const failed = run.steps.filter(({ state }) => state === 'failed')
   const isStuck = failed.length > 0 && run.steps.every(({ state }) => state !== 'moving' && state !== 'waiting')
   return isStuck && wish.wanted === 'flush' ? ({ is: 'stuck', failed } as const) : ({ is: 'pending' } as const)

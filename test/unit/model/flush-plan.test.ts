@@ -95,6 +95,15 @@ describe('the plan of a flush', () => {
     expect(leaving([task('one', {}, ['b'])], dead)).toEqual(['one shutdown null'])
   })
 
+  it('shuts down at home a VM that was on its way when its last target was lost', () => {
+    const left = vmFacts('two', { node: 'b', lastNode: 'a', power: 'on' })
+    const plan = planFlush(
+      [task('one', { node: 'b', lastNode: 'a' }, ['b']), { ...left, tried: [NodeName.parse('b')] }],
+      context([node('a')]),
+    )
+    for (const { next } of plan) expect(next).toMatchObject({ power: 'off', node: 'a', lastNode: null, move: null })
+  })
+
   it.each<[string, Omit<VmPlace, 'node' | 'power' | 'run'> & { starting?: true }, string]>([
     ['whose method is shutdown', { meta: { migrationMethod: 'shutdown' } }, 'vm shutdown-move b'],
     ['whose method is live', { meta: { migrationMethod: 'live' } }, 'vm live b'],

@@ -120,15 +120,31 @@ describe('a flush', () => {
     expect([cluster.turn.is, cluster.decision?.domainState]).toEqual(['none', 'flush'])
   })
 
-  it('sends a VM elsewhere when its target goes away, and waits a little for one whose daemon restarts', () => {
+  it.each([
+    ['dead', 1],
+    ['stop', 10],
+  ] as const)('sends a VM elsewhere when its target is in state %s, after %i looks', (state, patience) => {
     const cluster = flushing(['a', 'b', 'c'], { one: SMALL })
     cluster.fateOf = () => ({ looks: 100, isFailing: false })
+    cluster.isNoticing = false
     for (let looks = 0; looks < 3; looks += 1) cluster.look()
     expect(cluster.vm('one').spec.node).toBe('b')
-    cluster.daemons.set(B, 'dead')
-    cluster.look()
+    cluster.daemons.set(B, state)
+    for (let looks = 0; looks < patience; looks += 1) {
+      expect(cluster.vm('one').spec.node).toBe('b')
+      cluster.look()
+    }
     cluster.look()
     expect(cluster.vm('one').spec).toMatchObject({ node: 'c', lastNode: 'a' })
+  })
+
+  it('goes elsewhere when the operator takes a move back', () => {
+    const cluster = flushing(['a', 'b', 'c'], { one: SMALL })
+    cluster.fateOf = () => ({ looks: 5, isFailing: false })
+    for (let looks = 0; looks < 3; looks += 1) cluster.look()
+    cluster.callOff('one')
+    cluster.play()
+    expect(cluster.whereabouts()).toEqual({ one: 'c' })
   })
 
   it('notices a VM that is started on an empty node', () => {
@@ -260,7 +276,9 @@ describe('a changed wish', () => {
     cluster.fateOf = () => ({ looks: 3, isFailing: false })
     for (let looks = 0; looks < 3; looks += 1) cluster.look()
     cluster.ask('ready')
-    expect([cluster.look().turn, cluster.turn.is]).toEqual(['keep', 'ours'])
+    // And publishes the new plan before it acts on it.
+    expect([cluster.look(), cluster.turn.is]).toMatchObject([{ turn: 'keep', writes: [] }, 'ours'])
+    expect(cluster.look().writes).not.toEqual([])
   })
 })
 

@@ -48,6 +48,8 @@ export class Emulator {
   /** Domains of nobody we know. */
   aliens = 0
   isLibvirtDown = false
+  /** False: a copy to a dead node hangs. */
+  isNoticing = true
   decision: FlushDecision | undefined
   /** Told of each move that begins. */
   fateOf: (vm: VmFacts) => MoveFate = () => ({ looks: 1, isFailing: false })
@@ -202,7 +204,7 @@ export class Emulator {
     const fate = this.#fates.get(key) ?? begin(this.fateOf(vm))
     this.#fates.set(key, fate)
     fate.looksLeft -= 1
-    if (isUp && fate.looksLeft > 0) return
+    if ((isUp && fate.looksLeft > 0) || (!isUp && !this.isNoticing)) return
     const isFailing = !isUp || (fate.isFailing && !isShutdown(spec))
     // A live copy that failed may become a shutdown, if order and method allow it.
     const isStaying = isFailing && (!isUp || order.isLiveOnly || spec.meta.migrationMethod === 'live')
