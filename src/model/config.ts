@@ -8,10 +8,29 @@ const Port = z.number().int().min(1).max(65535)
 const AbsolutePath = z.string().startsWith('/', 'must be an absolute path')
 const Uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be a lower-case UUID')
 
+const FloatingAddress = z.strictObject({
+  /** `10.90.0.250/24`. */
+  address: z
+    .string()
+    .regex(/^[0-9a-fA-F.:]+\/\d{1,3}$/, 'must be an address with its prefix length, such as 10.90.0.250/24'),
+  /** Network device that carries it on this node. */
+  device: z.string().min(1).max(15),
+})
+
 const ClusterSection = z.strictObject({
   name: z.string().min(1),
   /** Nodes that vote in ZooKeeper and can be primary: 3 or 5 of them. */
   coordinators: z.array(NodeName).min(1),
+  /** Root-only file with 32 random bytes in base64, the same on every node: seals secrets, signs what nodes say to each other. */
+  keyFile: AbsolutePath.default('/etc/pvc/cluster.key'),
+  /** Addresses that follow the primary, by network; each with its prefix length. */
+  floating: z
+    .strictObject({
+      cluster: FloatingAddress.optional(),
+      storage: FloatingAddress.optional(),
+      upstream: FloatingAddress.optional(),
+    })
+    .prefault({}),
 })
 
 const NodeSection = z.strictObject({
@@ -78,6 +97,71 @@ const MigrationSection = z.strictObject({
   maxDowntimeMs: z.number().int().min(1).max(600_000).default(300),
 })
 
+/** How the power of this node is switched by others; it is sealed under the cluster key and published. */
+const PowerSection = z.discriminatedUnion('method', [
+  z.strictObject({ method: z.literal('none') }),
+  z.strictObject({
+    method: z.literal('ipmi'),
+    host: z.string().min(1),
+    user: z.string(),
+    /** Root-only file with the password in its first line. */
+    passwordFile: AbsolutePath,
+    interface: z.enum(['lanplus', 'lan']).default('lanplus'),
+    /** Named, because ipmitool needs ten seconds to find out by itself. */
+    cipherSuite: z.number().int().min(0).max(17).default(3),
+  }),
+  z.strictObject({
+    method: z.literal('command'),
+    on: z.array(z.string()).min(1),
+    off: z.array(z.string()).min(1),
+    /** Prints `on` or `off`. */
+    status: z.array(z.string()).min(1),
+    /** Root-only file of NAME=VALUE lines that becomes the command's environment. */
+    environmentFile: AbsolutePath.optional(),
+  }),
+])
+
+const FencingSection = z.strictObject({
+  enabled: z.boolean().default(true),
+  /** Nodes that may be fenced at the same time; default: fewer than half of all. */
+  maxNodes: z.number().int().min(1).optional(),
+  /** Bound of power off and its reading back. */
+  powerTimeoutMs: z.number().int().min(1000).max(60_000).default(8000),
+  /** Bound of one Ceph command of a fence. */
+  cephTimeoutMs: z.number().int().min(500).max(10_000).default(2000),
+  /** A node whose daemon was stopped in order is reported as unprotected after this time. */
+  stopGraceMs: z.number().int().min(0).default(120_000),
+  /** How often every node is tested for whether it could be fenced. */
+  testSchedule: z.string().default('17 * * * *'),
+  /** Called with a JSON text on standard input when a node is fenced. */
+  hook: z.strictObject({ command: z.array(z.string()).min(1).optional(), url: z.url().optional() }).prefault({}),
+})
+
+const SelfFenceSection = z.strictObject({
+  enabled: z.boolean().default(true),
+  /** Guests are ended this long after the last certain contact (protocol SFB). */
+  boundMs: z.number().int().min(4000).max(120_000).default(9000),
+  /** The guard's kill of all guests takes no longer (protocol K). */
+  killMs: z.number().int().min(500).default(2000),
+  watchdog: z
+    .strictObject({
+      device: AbsolutePath.default('/dev/watchdog'),
+      timeoutS: z.number().int().min(2).max(120).default(10),
+      /** The device cannot be asked for its time-out: this is what it is known to be. */
+      fixedTimeoutS: z.number().int().min(1).max(120).optional(),
+      /** From the watchdog's end to the moment nothing runs any more (protocol R). */
+      resetMs: z.number().int().min(0).default(1000),
+    })
+    .prefault({}),
+})
+
+const RecoverySection = z.strictObject({
+  /** Starts at the same time per target. */
+  parallel: z.number().int().min(1).max(64).default(4),
+  /** A fenced node takes VMs again as soon as it is back. */
+  autoReady: z.boolean().default(false),
+})
+
 /** The configuration of all daemons of a node: one YAML file, read once, frozen, passed down. */
 export const Config = z.strictObject({
   cluster: ClusterSection,
@@ -103,6 +187,13 @@ export const Config = z.strictObject({
   migration: MigrationSection.prefault({}),
   /** How many VMs leave a node, or come home to it, at the same time. */
   flush: z.strictObject({ parallel: z.number().int().min(1).max(64).default(2) }).prefault({}),
+  fencing: FencingSection.prefault({}),
+  selfFence: SelfFenceSection.prefault({}),
+  recovery: RecoverySection.prefault({}),
+  /** Default: nobody can switch this node's power. */
+  power: PowerSection.default({ method: 'none' }),
+  /** Where nodes ask each other. */
+  peer: z.strictObject({ port: Port.default(7373) }).prefault({}),
   api: ApiSection.prefault({}),
   logging: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })

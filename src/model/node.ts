@@ -143,26 +143,3 @@ export type NodeSeqs = z.infer<typeof NodeSeqs>
  */
 export const NodeAlive = z.object({ life: LifeId, machineId: z.string().optional() })
 export type NodeAlive = z.infer<typeof NodeAlive>
-
-/** Fence journal of a node; it exists for ever. Created closed by the node at registration, then written by the primary only. */
-export const FenceJournal = z.object({
-  state: z.enum(['closed', 'open', 'evidence', 'recovered']),
-  life: LifeId.nullable(),
-  epoch: z.number().int().nonnegative(),
-  seq: z.number().int().nonnegative(),
-  evidence: z.array(z.record(z.string(), z.unknown())),
-  deadLives: z.array(LifeId),
-  victims: z.array(z.record(z.string(), z.unknown())),
-})
-export type FenceJournal = z.infer<typeof FenceJournal>
-
-/** A journal as registration creates it. */
-export const CLOSED_JOURNAL: FenceJournal = {
-  state: 'closed',
-  life: null,
-  epoch: 0,
-  seq: 0,
-  evidence: [],
-  deadLives: [],
-  victims: [],
-}

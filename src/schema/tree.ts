@@ -1,9 +1,12 @@
 import { AuditEntry, AuthToken, Cluster, PrimaryEpoch, PrimaryLease, SchemaVersion } from '../model/cluster.ts'
+import { PrimaryStatus, PrimaryWanted } from '../model/coordinator.ts'
 import { VmDecisions } from '../model/decision.ts'
 import { VmArrival, VmDocument, VmNameReservation, VmStatus } from '../model/domain.ts'
+import { FenceJournal, FenceOrder } from '../model/fence.ts'
 import { FlushRun, FlushTurn } from '../model/flush.ts'
 import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
-import { FenceJournal, NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
+import { NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
+import { PowerDocument, Readiness } from '../model/power.ts'
 import { Pool, Volume } from '../model/storage.ts'
 import { json } from './codec.ts'
 import type { Dir, Key } from './key.ts'
@@ -19,6 +22,11 @@ const codecs = {
   nodeSeqs: json(NodeSeqs),
   nodeAlive: json(NodeAlive),
   fence: json(FenceJournal),
+  fenceOrder: json(FenceOrder),
+  power: json(PowerDocument),
+  readiness: json(Readiness),
+  primaryWanted: json(PrimaryWanted),
+  primaryStatus: json(PrimaryStatus),
   flush: json(FlushRun),
   flushTurn: json(FlushTurn),
   vm: json(VmDocument),
@@ -49,6 +57,8 @@ export const tree = {
   primary: {
     lease: { path: '/primary/lease', codec: codecs.lease } satisfies Key<PrimaryLease>,
     epoch: { path: '/primary/epoch', codec: codecs.epoch } satisfies Key<PrimaryEpoch>,
+    wanted: { path: '/primary/wanted', codec: codecs.primaryWanted } satisfies Key<PrimaryWanted>,
+    status: { path: '/primary/status', codec: codecs.primaryStatus } satisfies Key<PrimaryStatus>,
   },
   nodes: dir('/nodes', codecs.nodeSpec),
   node: (name: NodeName) => ({
@@ -58,6 +68,9 @@ export const tree = {
     seqs: { path: `/nodes/${name}/seqs`, codec: codecs.nodeSeqs } satisfies Key<NodeSeqs>,
     alive: { path: `/nodes/${name}/alive`, codec: codecs.nodeAlive } satisfies Key<NodeAlive>,
     fence: { path: `/nodes/${name}/fence`, codec: codecs.fence } satisfies Key<FenceJournal>,
+    fenceOrder: { path: `/nodes/${name}/fence-order`, codec: codecs.fenceOrder } satisfies Key<FenceOrder>,
+    power: { path: `/nodes/${name}/power`, codec: codecs.power } satisfies Key<PowerDocument>,
+    readiness: { path: `/nodes/${name}/readiness`, codec: codecs.readiness } satisfies Key<Readiness>,
     flush: { path: `/nodes/${name}/flush`, codec: codecs.flush } satisfies Key<FlushRun>,
   }),
   vms: dir('/vms', codecs.vm),

@@ -1,8 +1,8 @@
 /** The words of a scenario's script. */
 import { isVmSpec, type VmSpec } from '../../src/model/domain.ts'
+import { CLOSED_JOURNAL, type FenceJournal } from '../../src/model/fence.ts'
 import { NodeName } from '../../src/model/ids.ts'
 import { withoutMove } from '../../src/model/move.ts'
-import { CLOSED_JOURNAL, type FenceJournal } from '../../src/model/node.ts'
 import { tree } from '../../src/schema/tree.ts'
 import { lifeOf, type World } from './world.ts'
 

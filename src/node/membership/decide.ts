@@ -1,5 +1,6 @@
+import type { FenceJournal } from '../../model/fence.ts'
 import type { BootId, LifeId } from '../../model/ids.ts'
-import type { FenceJournal, NodeAlive } from '../../model/node.ts'
+import type { NodeAlive } from '../../model/node.ts'
 
 /** A znode `alive` as it was read. */
 export type SeenAlive = { readonly value: NodeAlive; readonly version: number; readonly ephemeralOwner: string }

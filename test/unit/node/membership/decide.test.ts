@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { CLOSED_JOURNAL } from '../../../../src/model/fence.ts'
 import { BootId, LifeId } from '../../../../src/model/ids.ts'
-import { CLOSED_JOURNAL } from '../../../../src/model/node.ts'
 import {
   type AliveSnapshot,
   decideAlive,

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { NodeName } from './ids.ts'
+
+/**
+ * How the power of a node is switched, as its configuration says. `sealed` is the whole {@link PowerAccess} as JSON,
+ * AES-256-GCM under the cluster key, bound to the node's name. Writer: the node, at start when it changed.
+ */
+export const PowerDocument = z.object({
+  method: z.enum(['ipmi', 'command', 'none']),
+  /** Base64 of nonce, ciphertext and tag; empty for `none`. */
+  sealed: z.string(),
+  /** Hash of the access under the cluster key, so that an unchanged one is not sealed anew. */
+  fingerprint: z.string(),
+})
+export type PowerDocument = z.infer<typeof PowerDocument>
+
+/** What a coordinator needs to switch a node's power. Never stored or logged in the clear. */
+export const PowerAccess = z.discriminatedUnion('method', [
+  z.object({
+    method: z.literal('ipmi'),
+    host: z.string(),
+    user: z.string(),
+    password: z.string(),
+    interface: z.enum(['lanplus', 'lan']),
+    cipherSuite: z.number().int().min(0).max(17),
+  }),
+  z.object({
+    method: z.literal('command'),
+    /** argv of each action; `status` prints `on` or `off`. `{node}` stands for the node's name. */
+    on: z.array(z.string()).min(1),
+    off: z.array(z.string()).min(1),
+    status: z.array(z.string()).min(1),
+    /** Secrets for the command, by environment. */
+    environment: z.record(z.string(), z.string()),
+  }),
+  z.object({ method: z.literal('none') }),
+])
+export type PowerAccess = z.infer<typeof PowerAccess>
+
+/** One answer to "could this node be fenced now?". */
+export const ReadinessCheck = z.object({
+  name: z.enum(['power', 'blocklist', 'self-fence', 'timing']),
+  isOk: z.boolean(),
+  /** One sentence: what was found, and what to do when it is not well. */
+  message: z.string(),
+})
+/** Result of a fence test of one node. Writer: the primary. */
+export const Readiness = z.object({
+  node: NodeName,
+  /** Wall time, for display only. */
+  at: z.number(),
+  /** Raised by each test, also the operator's. */
+  run: z.number().int().nonnegative(),
+  checks: z.array(ReadinessCheck),
+})
+export type Readiness = z.infer<typeof Readiness>
