@@ -30,6 +30,13 @@ export const PrimaryStatus = z.object({
   /** Generation of the cluster document up to which this primary obeys maintenance (protocol P8). */
   maintenanceSeen: z.number().int().nonnegative(),
   roles: z.array(RoleReport),
+  /** Coordinator that is to take over: it prepares, and the others let it be first. Null: no handover is going on. */
+  successor: NodeName.nullable().default(null),
+  /** The holder of this epoch has stopped every role and will start nothing more: its successor need not wait (T9). */
+  isRelinquished: z.boolean().default(false),
+  /** Newest order of primary/wanted that was answered, and why it was not carried out; empty when it was. */
+  wishSeen: z.number().int().nonnegative().default(0),
+  wishProblem: z.string().default(''),
   /** What is wrong in the cluster, seen by the primary; an entry disappears with its cause. */
   faults: z.array(Fault),
 })
