@@ -92,6 +92,6 @@ export type Store = {
   readonly session: Signal<StoreSession | undefined>
   /** Waits for a connected session. @throws PVC_STORE_UNAVAILABLE after `deadlineMs`. */
   connected(deadlineMs: number): Promise<StoreSession>
-  /** Ends the session (its ephemerals vanish at once) and the connection. */
+  /** Ends the session and the connection. Its ephemerals vanish as soon as the servers have the farewell, which is not waited for. */
   close(): Promise<void>
 }
