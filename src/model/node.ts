@@ -64,6 +64,10 @@ export const NodeStatus = z.object({
   bootId: BootId,
   /** Armed only when a guard process would kill this node's guests at the bound (protocol N10, N11). */
   selfFence: z.enum(['armed', 'off']),
+  /**
+   * While armed: after so many seconds since its last contact no guest of this life runs any more, whatever became of the
+   * node, counted up to the end of the watchdog's reset (protocol T2, D). Without a watchdog there is no such time.
+   */
   selfFenceBoundS: z.number().positive().optional(),
   watchdog: z.enum(['present', 'absent']),
   storageAddrs: z.array(z.string()),
