@@ -63,7 +63,6 @@ export const vmMoveRoutes = {
       /** MiB per second. */
       bandwidth: optionalInteger(1, 1_000_000),
       auto_converge: optionalFlag,
-      post_copy: optionalFlag,
       /** Streams of the copy. */
       parallel: optionalInteger(1, 16),
       version: optionalInteger(1, Number.MAX_SAFE_INTEGER),

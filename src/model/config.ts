@@ -89,8 +89,6 @@ const MigrationSection = z.strictObject({
   bandwidthMiBps: z.number().int().min(1).max(1_000_000).optional(),
   /** Slows a guest down that changes its memory faster than it can be copied: otherwise its copy might never end. */
   autoConverge: z.boolean().default(true),
-  /** The guest moves before all its memory does. Quick, but it is lost when either node fails meanwhile. */
-  postCopy: z.boolean().default(false),
   /** Streams of one copy. */
   parallel: z.number().int().min(1).max(16).default(1),
   /** Longest pause of a guest at the end of a copy, for VMs defined without one. */

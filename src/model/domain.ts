@@ -53,7 +53,6 @@ export type Hold = z.infer<typeof Hold>
 export const MovePolicy = z.object({
   bandwidthMiBps: z.number().int().positive().optional(),
   autoConverge: z.boolean().optional(),
-  postCopy: z.boolean().optional(),
   /** Streams of the copy. */
   parallel: z.number().int().min(1).max(16).optional(),
 })

@@ -91,11 +91,11 @@ describe('POST /vm/{vm}/node on a running VM', () => {
   })
 
   it('carries what is said about the copy', async () => {
-    const policy = { bandwidth: '100', auto_converge: 'false', post_copy: 'True', parallel: '4', force_live: 'True' }
+    const policy = { bandwidth: '100', auto_converge: 'false', parallel: '4', force_live: 'True' }
     await move('migrate', policy)
     expect(cluster.spec('web').move).toMatchObject({
       isLiveOnly: true,
-      policy: { bandwidthMiBps: 100, autoConverge: false, postCopy: true, parallel: 4 },
+      policy: { bandwidthMiBps: 100, autoConverge: false, parallel: 4 },
     })
     expect((await info())['state']).toBe('migrate-live')
   })

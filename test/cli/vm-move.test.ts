@@ -53,9 +53,7 @@ describe('pvc vm move, migrate, unmigrate', () => {
     { title: 'Migrate, the node is chosen', argv: ['vm', 'migrate', 'web'], routes: order },
     {
       title: 'Migrate with everything',
-      argv: 'vm migrate web -t hv2 -f --force-live --bandwidth 100 --auto-converge --no-post-copy --parallel 4'.split(
-        ' ',
-      ),
+      argv: 'vm migrate web -t hv2 -f --force-live --bandwidth 100 --auto-converge --parallel 4'.split(' '),
       routes: order,
     },
     { title: 'Move', argv: ['vm', 'move', 'web', '-t', 'hv2'], routes: order },

@@ -21,7 +21,6 @@ export const CREATE_TIMEOUT_MS = 1000
 /** The cluster's way to migrate in the contract: its defaults. */
 export const MIGRATION = {
   autoConverge: true,
-  postCopy: false,
   parallel: 1,
   maxDowntimeMs: 300,
   scheme: 'qemu+tcp',

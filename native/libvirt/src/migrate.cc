@@ -48,7 +48,6 @@ const struct {
     {VIR_MIGRATE_PARAM_TLS_DESTINATION, VIR_TYPED_PARAM_STRING},
     {VIR_MIGRATE_PARAM_COMPRESSION, VIR_TYPED_PARAM_STRING},
     {VIR_MIGRATE_PARAM_BANDWIDTH, VIR_TYPED_PARAM_ULLONG},
-    {VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY, VIR_TYPED_PARAM_ULLONG},
     {VIR_MIGRATE_PARAM_AUTO_CONVERGE_INITIAL, VIR_TYPED_PARAM_INT},
     {VIR_MIGRATE_PARAM_AUTO_CONVERGE_INCREMENT, VIR_TYPED_PARAM_INT},
     {VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS, VIR_TYPED_PARAM_INT},
@@ -115,7 +114,6 @@ const Verb kVerbs[] = {
     {"domainMigrateSetMaxDowntime", Plain<virDomainMigrateSetMaxDowntime>},
     {"domainMigrateGetMaxDowntime", MaxDowntime},
     {"domainMigrateSetMaxSpeed", Plain<virDomainMigrateSetMaxSpeed>},
-    {"domainMigrateStartPostCopy", Plain<virDomainMigrateStartPostCopy>},
     {"domainJobInfo", JobInfo},
     {"domainJobStats", JobStats},
     // Must get through when the pool is full of migrations.

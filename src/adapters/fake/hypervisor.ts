@@ -148,7 +148,6 @@ export class FakeHypervisor implements Hypervisor {
   /** The copy goes on in libvirtd when the daemon that asked for it is closed. */
   async migrate(uuid: VmUuid, request: MigrationRequest): Promise<void> {
     this.#assertConnected('migrate')
-    if (request.policy.postCopy) throw new PvcError('PVC_HYPERVISOR_FAILED', 'no post-copy', { details: FINAL })
     if (this.#copies.has(uuid))
       throw new PvcError('PVC_HYPERVISOR_TIMEOUT', `copy of ${uuid}: an earlier one has not returned yet`)
     const { delayMs = 0, error, errorAfter } = this.script.next('migrate')
@@ -249,8 +248,6 @@ export class FakeHypervisor implements Hypervisor {
     return boundCall(this.#clock, this.#callTimeoutMs, 'PVC_HYPERVISOR_TIMEOUT', what, this.#untilLost(work))
   }
 }
-
-const FINAL = { isFinal: true }
 
 function sample(domains: readonly FakeDomain[]): StatsSample {
   const running = domains.filter((domain) => domain.run !== undefined)

@@ -137,7 +137,6 @@ type DomainVerbs = {
   domainMigrateSetMaxDowntime: OnDomain<[downtimeMs: number, flags: number], number>
   domainMigrateGetMaxDowntime: OnDomain<[], number>
   domainMigrateSetMaxSpeed: OnDomain<[bandwidthMiBps: number, flags: number], number>
-  domainMigrateStartPostCopy: OnDomain<[flags: number], number>
   domainJobInfo: OnDomain<[], JobProgress & { readonly type: number }>
   domainJobStats: OnDomain<[flags: number], { type: number; values: Record<string, StatValue> }>
   domainAbortJob: OnDomain<[], number>

@@ -27,7 +27,6 @@ export type MigrationParams = {
   readonly listenAddress?: string | undefined
   readonly tlsDestination?: string | undefined
   readonly bandwidthMiBps?: number | undefined
-  readonly postcopyBandwidthMiBps?: number | undefined
   /** Percent of CPU time first taken from a guest that writes too fast; needs AUTO_CONVERGE. */
   readonly autoConvergeInitial?: number | undefined
   readonly autoConvergeIncrement?: number | undefined
@@ -187,7 +186,6 @@ export class LibvirtDomain {
       listen_address: params.listenAddress,
       'tls.destination': params.tlsDestination,
       bandwidth: params.bandwidthMiBps,
-      'bandwidth.postcopy': params.postcopyBandwidthMiBps,
       'auto_converge.initial': params.autoConvergeInitial,
       'auto_converge.increment': params.autoConvergeIncrement,
       'parallel.connections': params.parallelConnections,
@@ -202,9 +200,6 @@ export class LibvirtDomain {
   }
   migrateSetMaxSpeed(bandwidthMiBps: number): Promise<void> {
     return this.#done(addon().domainMigrateSetMaxSpeed(this.#handle, this.uuid, bandwidthMiBps, 0))
-  }
-  migrateStartPostCopy(): Promise<void> {
-    return this.#done(addon().domainMigrateStartPostCopy(this.#handle, this.uuid, 0))
   }
   async jobInfo(): Promise<JobProgress & { readonly type: JobStats['type'] }> {
     const info = await addon().domainJobInfo(this.#handle, this.uuid)

@@ -52,7 +52,6 @@ export class MigrationCalls {
     const what = `copy of domain ${uuid} to ${request.targetAddress}`
     if (this.#calls.has(uuid))
       throw new PvcError('PVC_HYPERVISOR_TIMEOUT', `${what}: an earlier one has not returned yet`)
-    if (request.policy.postCopy ?? this.#options.settings.postCopy) throw postCopyRefused(what)
     const call = { isCalledOff: false }
     this.#calls.set(uuid, call)
     try {
@@ -149,12 +148,6 @@ export function migrationCall(
     },
     flags: flags.reduce((sum: number, flag) => sum | Number(flag), 0),
   }
-}
-
-/** With post-copy the copy would have to run before the record is its own; libvirt refuses it for paused copies too. */
-function postCopyRefused(what: string): PvcError {
-  const message = `${what}: post-copy is not possible, because a copy waits for its record before it runs`
-  return new PvcError('PVC_HYPERVISOR_FAILED', message, { details: { isFinal: true } })
 }
 
 /** libvirt's figures of a running job; undefined when it is not a copy that leaves, or none runs. */

@@ -24,7 +24,7 @@ export function shownDecision(decision: StoredDecision): Decision {
 }
 
 function askedOf(input: MoveInput): MoveAsked {
-  const { bandwidth, auto_converge, post_copy, parallel } = input
+  const { bandwidth, auto_converge, parallel } = input
   return {
     action: input.action,
     target: input.node,
@@ -33,7 +33,6 @@ function askedOf(input: MoveInput): MoveAsked {
     policy: {
       ...(bandwidth === undefined ? {} : { bandwidthMiBps: bandwidth }),
       ...(auto_converge === undefined ? {} : { autoConverge: auto_converge }),
-      ...(post_copy === undefined ? {} : { postCopy: post_copy }),
       ...(parallel === undefined ? {} : { parallel }),
     },
     version: input.version,

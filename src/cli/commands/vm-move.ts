@@ -53,7 +53,6 @@ type MoveOptions = {
   readonly cancel: boolean
   readonly bandwidth?: number
   readonly autoConverge?: boolean
-  readonly postCopy?: boolean
   readonly parallel?: number
   readonly wait: boolean
   readonly timeout: number
@@ -84,8 +83,6 @@ function addMoveCommand(vm: Command, open: OpenSession, spec: MoveCommand): void
     .option('--bandwidth <mib>', 'MiB per second the copy may take of the network.', integerParser(1, 1_000_000))
     .addOption(new Option('--auto-converge', 'Slow the guest down when its copy would not end otherwise.'))
     .option('--no-auto-converge', 'Do not.')
-    .option('--post-copy', 'Move the guest before all its memory; it is lost when a node fails meanwhile.')
-    .option('--no-post-copy', 'Do not.')
     .option('--parallel <streams>', 'Streams of the copy.', integerParser(1, 16))
     .action((name: string, options: MoveOptions) => runMove(open, spec, name, options))
 }
@@ -107,7 +104,6 @@ async function runMove(open: OpenSession, spec: MoveCommand, name: string, optio
     force_live: word(options.forceLive),
     bandwidth: options.bandwidth,
     auto_converge: options.autoConverge,
-    post_copy: options.postCopy,
     parallel: options.parallel,
     ...(options.dryRun ? { dry_run: true } : {}),
     ...(options.cancel ? { cancel: true } : {}),

@@ -1,4 +1,5 @@
-import { isVmSpec, type Migration, type MoveOrder, type VmSpec, type VmStatus } from '../../model/domain.ts'
+import { isVmSpec, type Migration, type VmSpec, type VmStatus } from '../../model/domain.ts'
+import { orderOf } from '../../model/move.ts'
 import type { StatusPatch } from './action.ts'
 import { decision, type VmDecision } from './decision.ts'
 import type { VmMemory } from './memory.ts'
@@ -13,11 +14,6 @@ const PROGRESS_MS = 1000
 const SWITCHED_LOOK_MS = 20
 const PREPARE_LOOK_MS = 20
 const ABORT_LOOK_MS = 500
-
-/** The order behind the present placement; a placement without one counts as an order of its own. */
-export function orderOf(spec: VmSpec): MoveOrder {
-  return spec.move ?? { id: `generation-${spec.generation}`, kind: 'move', isLiveOnly: false, policy: {} }
-}
 
 /** How a VM that runs here is to leave: copied live, shut down so that it starts there, or not at all. */
 export function departure(o: VmObservation, status: VmStatus): 'live' | 'shutdown' | 'none' {

@@ -160,7 +160,6 @@ const DOMAIN_CALLS: Record<string, [(d: LibvirtDomain) => Promise<unknown>, Outc
   migrateSetMaxDowntime: [(d) => d.migrateSetMaxDowntime(300), unsupported],
   migrateGetMaxDowntimeMs: [(d) => d.migrateGetMaxDowntimeMs(), unsupported],
   migrateSetMaxSpeed: [(d) => d.migrateSetMaxSpeed(10), unsupported],
-  migrateStartPostCopy: [(d) => d.migrateStartPostCopy(), unsupported],
   jobInfo: [(d) => d.jobInfo(), unsupported],
   jobStats: [(d) => d.jobStats(), unsupported],
   abortJob: [(d) => d.abortJob(), unsupported],

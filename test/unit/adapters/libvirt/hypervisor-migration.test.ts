@@ -21,7 +21,6 @@ const captured = (name: string) => readFileSync(new URL(`../../../data/libvirt-9
 const uuid = (number: number) => VmUuid.parse(`aaaaaaaa-0000-4000-8000-${String(number).padStart(12, '0')}`)
 const settings: MigrationSettings = {
   autoConverge: true,
-  postCopy: false,
   parallel: 1,
   maxDowntimeMs: 300,
   scheme: 'qemu+tcp',
@@ -186,12 +185,6 @@ describe('the calls of copies', () => {
     await Promise.all(running)
     await refused
     expect(copies).toHaveLength(5)
-  })
-
-  it('refuse what a copy cannot be that waits for its record', async () => {
-    const { calls, asked } = scripted()
-    await expect(calls.migrate(uuid(1), { ...request, policy: { postCopy: true } })).rejects.toThrow('post-copy')
-    expect(asked).toEqual([])
   })
 
   it('take "no such job" and "no such domain" for an answer', async () => {
