@@ -1,3 +1,4 @@
+import { sleep } from '../base/clock.ts'
 import { isVmSpec, type VmSpec, type VmStatus } from '../model/domain.ts'
 import { errorChain, hasCode, PvcError } from '../model/errors.ts'
 import type { PoolName, VmUuid, VolumeName, VolumeRef } from '../model/ids.ts'
@@ -15,6 +16,12 @@ import { dropVolume } from './volume.ts'
 const RELEASE_MS = 30_000
 /** Races with a node that takes the record at the same moment; each costs it a start that it takes back. */
 const MAX_ATTEMPTS = 5
+/**
+ * A copy that was arriving elsewhere is ended a moment after the VM is let go, and has the volumes open until then. Ceph
+ * believes in a client that died without a word for 30 s.
+ */
+const VOLUME_FREE_MS = 40_000
+const VOLUME_LOOK_MS = 500
 
 export type VmRemoval = { readonly deleteDisks: boolean; readonly version: number | undefined }
 
@@ -121,10 +128,10 @@ function isReleased(deps: OperationsDeps, uuid: VmUuid, version: number | undefi
 
 async function removeDisks(deps: OperationsDeps, spec: VmSpec): Promise<void> {
   const left: string[] = []
+  const endMs = deps.clock.nowMs() + VOLUME_FREE_MS
   for (const volume of spec.rbdList) {
-    const [pool, name] = splitVolume(volume)
     try {
-      await dropVolume(deps, pool, name)
+      await dropFreedVolume(deps, volume, endMs)
     } catch (error) {
       left.push(`'${volume}' (${errorChain(error)})`)
     }
@@ -134,6 +141,19 @@ async function removeDisks(deps: OperationsDeps, spec: VmSpec): Promise<void> {
     'PVC_CEPH_FAILED',
     `VM '${spec.name}' is removed, but not its volumes ${left.join(', ')}; remove them with 'storage volume remove'`,
   )
+}
+
+/** Removes a volume as soon as nobody has it open any more. @throws PVC_CEPH_BUSY when somebody still has at `endMs` */
+async function dropFreedVolume(deps: OperationsDeps, volume: VolumeRef, endMs: number): Promise<void> {
+  const [pool, name] = splitVolume(volume)
+  for (;;) {
+    try {
+      return await dropVolume(deps, pool, name)
+    } catch (error) {
+      if (!hasCode(error, 'PVC_CEPH_BUSY') || deps.clock.nowMs() >= endMs) throw error
+    }
+    await sleep(deps.clock, VOLUME_LOOK_MS)
+  }
 }
 
 /** `pool/volume` in its two parts. */

@@ -102,11 +102,26 @@ describe('DELETE /vm/{vm}', () => {
 
   it('names the volumes that Ceph did not remove', async () => {
     cluster.ceph.lockByStranger(cluster.ceph.addVolume('vms/web_sda').name, '10.0.0.9')
-    expect(await remove({ delete_disks: 'True' })).toMatchObject({
+    const reply = remove({ delete_disks: 'True' })
+    await settle()
+    expect(await listed()).toBe(0)
+    await cluster.clock.advance(40_000)
+    expect(await reply).toMatchObject({
       status: 502,
       body: { message: expect.stringContaining("'vms/web_sda'") },
     })
-    expect(await listed()).toBe(0)
+    expect(cluster.ceph.image('vms/web_sda')).toBeDefined()
+  })
+
+  it('waits for a copy that was arriving elsewhere to close the volumes', async () => {
+    const stranger = cluster.ceph.lockByStranger(cluster.ceph.addVolume('vms/web_sda').name, '10.0.0.9')
+    const reply = remove({ delete_disks: 'True' })
+    await settle()
+    await cluster.clock.advance(5000)
+    stranger.close()
+    await cluster.clock.advance(1000)
+    expect((await reply).status).toBe(200)
+    expect(cluster.ceph.image('vms/web_sda')).toBeUndefined()
   })
 
   it('refuses to remove a volume that another VM has too', async () => {
