@@ -173,8 +173,11 @@ export const VmArrival = z.object({
   migrationId: z.string(),
   node: NodeName,
   life: LifeId,
-  /** prepared: the copy may come. complete: it is here and paused. refused: the reason says why it cannot come. */
-  state: z.enum(['prepared', 'complete', 'refused']),
+  /**
+   * prepared: the copy may come. complete: it is here and paused. refused: the reason says why it cannot come. gone: the
+   * migration ended without this node; nothing of it is here, and nothing more can come.
+   */
+  state: z.enum(['prepared', 'complete', 'refused', 'gone']),
   reason: z.string(),
 })
 export type VmArrival = z.infer<typeof VmArrival>

@@ -17,6 +17,8 @@ export type NodeFiles = {
   removePermit(uuid: VmUuid): Promise<void>
   /** Migration id of the copy that may arrive here (the libvirt hook checks it); undefined: none may. */
   incoming(uuid: VmUuid): Promise<string | undefined>
+  /** All VMs of which a copy may arrive here, with their migration ids. */
+  incomings(): Promise<ReadonlyMap<VmUuid, string>>
   writeIncoming(uuid: VmUuid, migrationId: string): Promise<void>
   removeIncoming(uuid: VmUuid): Promise<void>
   /**

@@ -63,6 +63,9 @@ export class FakeFiles implements NodeFiles {
   async incoming(uuid: VmUuid): Promise<string | undefined> {
     return this.#incoming.get(uuid)
   }
+  async incomings(): Promise<ReadonlyMap<VmUuid, string>> {
+    return new Map(this.#incoming)
+  }
   async writeIncoming(uuid: VmUuid, migrationId: string): Promise<void> {
     this.#incoming.set(uuid, migrationId)
   }

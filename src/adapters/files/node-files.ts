@@ -6,7 +6,6 @@ import { formatIncoming, formatPermit, parseIncoming, parsePermit } from '../../
 import { PvcError } from '../../model/errors.ts'
 import { BootId, LifeId, VmUuid } from '../../model/ids.ts'
 import type { NodeFiles } from '../../ports/files.ts'
-import type { DomainMark } from '../../ports/hypervisor.ts'
 import { pidfdKill, processStartTicks, waitProcessExit } from '../libvirt/system.ts'
 import { unlessGone, writeFileAtomic } from './atomic-file.ts'
 import { createProc } from './proc.ts'
@@ -67,18 +66,16 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
     async writeLife(bootId, life) {
       await writeFileAtomic(lifePath, `${JSON.stringify({ bootId, life })}\n`, false)
     },
-    permits: () => readPermits(permitDir),
-    permit: (uuid) => readPermit(permitDir, uuid),
+    permits: () => readAll(permitDir, parsePermit),
+    permit: (uuid) => readOne(permitDir, uuid, parsePermit),
     async writePermit(uuid, mark) {
       await writeFileAtomic(join(permitDir, uuid), formatPermit(mark), false)
     },
     async removePermit(uuid) {
       await rm(join(permitDir, uuid), { force: true })
     },
-    async incoming(uuid) {
-      const text = await unlessGone(readFile(join(incomingDir, uuid), 'utf8'))
-      return text === undefined ? undefined : parseIncoming(text)
-    },
+    incoming: (uuid) => readOne(incomingDir, uuid, parseIncoming),
+    incomings: () => readAll(incomingDir, parseIncoming),
     async writeIncoming(uuid, migrationId) {
       await writeFileAtomic(join(incomingDir, uuid), formatIncoming(migrationId), false)
     },
@@ -136,19 +133,21 @@ function seqsOf(document: unknown): ReadonlyMap<VmUuid, number> {
   return new Map(Object.entries(SeqsFile.parse(document)).map(([uuid, seq]) => [VmUuid.parse(uuid), seq]))
 }
 
-/** Files that are no permit (a temporary one, damage) permit nothing to the libvirt hook either, and are left out. */
-async function readPermits(directory: string): Promise<ReadonlyMap<VmUuid, DomainMark>> {
+/** Files that do not say what they should (a temporary one, damage) permit nothing to the libvirt hook either, and are left out. */
+async function readAll<T>(directory: string, parse: Parse<T>): Promise<ReadonlyMap<VmUuid, T>> {
   const names = (await unlessGone(readdir(directory))) ?? []
-  const permits = new Map<VmUuid, DomainMark>()
+  const found = new Map<VmUuid, T>()
   for (const name of names) {
     const uuid = VmUuid.safeParse(name)
-    const mark = uuid.success ? await readPermit(directory, uuid.data) : undefined
-    if (uuid.success && mark) permits.set(uuid.data, mark)
+    const value = uuid.success ? await readOne(directory, uuid.data, parse) : undefined
+    if (uuid.success && value !== undefined) found.set(uuid.data, value)
   }
-  return permits
+  return found
 }
 
-async function readPermit(directory: string, uuid: VmUuid): Promise<DomainMark | undefined> {
+type Parse<T> = (text: string) => T | undefined
+
+async function readOne<T>(directory: string, uuid: VmUuid, parse: Parse<T>): Promise<T | undefined> {
   const text = await unlessGone(readFile(join(directory, uuid), 'utf8'))
-  return text === undefined ? undefined : parsePermit(text)
+  return text === undefined ? undefined : parse(text)
 }

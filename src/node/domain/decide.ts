@@ -3,7 +3,7 @@ import type { StatusPatch } from './action.ts'
 import { decision, type VmDecision, type VmProblem } from './decision.ts'
 import { nextStartAtMs, recentStarts, START_LIMIT, type VmMemory, wishKey } from './memory.ts'
 import { decideSource, decideSourceGone, departure } from './move-source.ts'
-import { decideCopyHere, decideExpect, isToBeAdopted, migrationHere } from './move-target.ts'
+import { decideCopyHere, decideExpect, decideNoCopy, isToBeAdopted, migrationHere } from './move-target.ts'
 import type { LocalDomain, VmObservation } from './observation.ts'
 
 /** An ACPI press may be lost while the guest boots, so it is repeated. */
@@ -28,7 +28,7 @@ export function decideVm(o: VmObservation): VmDecision {
   if (o.permit !== undefined) return decision(memory, { kind: 'revoke-permit' })
   const migration = migrationHere(o, o.status)
   if (migration !== undefined) return decideExpect(o, migration, memory)
-  if (o.move.incoming !== undefined) return decision(memory, { kind: 'expect-no-copy' })
+  if (o.move.incoming !== undefined) return decideNoCopy(o, o.move.incoming, memory)
   if (record === null) return decideFree(o, o.status, memory)
   if (record.node === o.self && record.holder === null) return decideTake(o, o.status, memory)
   return decision(memory)

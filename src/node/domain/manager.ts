@@ -18,8 +18,8 @@ const RESCAN_MS = 30_000
 const RETRY_MS = 1000
 
 /**
- * Keeps one reconciler per VM that concerns this node: named by spec or record, or with a domain, a permit or a QEMU
- * process here. Stopping it never touches a guest.
+ * Keeps one reconciler per VM that concerns this node: named by spec or record, or with a domain, a permit, an
+ * expected copy or a QEMU process here. Stopping it never touches a guest.
  */
 export function createDomainManager(ports: DomainPorts, directory: VmDirectory) {
   const reconcilers = new Map<VmUuid, VmReconciler>()
@@ -27,15 +27,17 @@ export function createDomainManager(ports: DomainPorts, directory: VmDirectory) 
   const log = ports.log.child({ component: 'domain' })
 
   async function concerned(): Promise<ReadonlySet<VmUuid>> {
-    const [domains, permits, processes] = await Promise.all([
+    const [domains, permits, incomings, processes] = await Promise.all([
       ports.hypervisor.list(),
       ports.files.permits(),
+      ports.files.incomings(),
       ports.files.qemuProcesses(),
     ])
     return new Set<VmUuid>([
       ...directory.vmsOf(ports.self),
       ...domains.map((domain) => domain.uuid),
       ...permits.keys(),
+      ...incomings.keys(),
       ...processes.keys(),
     ])
   }

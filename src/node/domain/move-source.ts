@@ -72,7 +72,8 @@ function prepare(o: VmObservation, spec: VmSpec, migration: Migration, memory: V
   if (target?.life !== migration.to.life || !target.isUp) {
     return fail(o, spec, `node ${migration.to.node} went away while it made ready for the copy`, memory)
   }
-  if (arrival?.migrationId === migration.id) {
+  // What was said about an earlier try of the same order is not an answer to this one.
+  if (arrival?.migrationId === migration.id && arrival.state !== 'gone') {
     if (arrival.state === 'refused') return fail(o, spec, arrival.reason, memory)
     const patch = { migration: { ...migration, step: 'copy' as const } }
     return decision(memory, { kind: 'write', why: 'the target is ready', patch })

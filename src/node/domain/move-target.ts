@@ -36,8 +36,22 @@ export function decideCopyHere(
 /** No domain is here yet: open the door for the copy and say so (L1). */
 export function decideExpect(o: VmObservation, migration: Migration, memory: VmMemory): VmDecision {
   if (o.move.incoming !== migration.id) return decision(memory, { kind: 'expect-copy', migrationId: migration.id })
-  if (o.move.arrival?.migrationId === migration.id) return decision(memory, undefined, COPY_LOOK_MS)
+  const said = o.move.arrival?.migrationId === migration.id ? o.move.arrival.state : 'gone'
+  if (said !== 'gone') return decision(memory, undefined, COPY_LOOK_MS)
   return decision(memory, { kind: 'say-arrival', arrival: arrivalOf(o, migration, 'prepared') })
+}
+
+/**
+ * The door is open for a copy of a migration that is over, and nothing of it is here: say so, because who ended it may wait
+ * for that (protocol P6), then shut the door.
+ */
+export function decideNoCopy(o: VmObservation, incoming: string, memory: VmMemory): VmDecision {
+  const { arrival } = o.move
+  const isOurs = arrival?.migrationId === incoming && arrival.node === o.self && arrival.life === o.life
+  if (isOurs && (arrival.state === 'prepared' || arrival.state === 'complete')) {
+    return decision(memory, { kind: 'say-arrival', arrival: { ...arrival, state: 'gone', reason: '' } })
+  }
+  return decision(memory, { kind: 'expect-no-copy' })
 }
 
 /** The record came to us with this copy, which is complete and has not run yet. */

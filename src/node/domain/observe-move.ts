@@ -32,7 +32,7 @@ export async function observeMove(
   const isLeaving = isSource && isVmSpec(spec) && spec.node !== ports.self && spec.power === 'on'
   const [target, arrival, job] = await Promise.all([
     isLeaving ? readTarget(certificate, spec.node) : undefined,
-    migration === null ? undefined : certificate.session.get(tree.vm(uuid).arrival),
+    migration === null && incoming === undefined ? undefined : certificate.session.get(tree.vm(uuid).arrival),
     isSource && migration?.step === 'copy' && !domain.isSwitched ? ports.hypervisor.migrationProgress(uuid) : undefined,
   ])
   const { copyCall, isResumedSinceSwitch } = look

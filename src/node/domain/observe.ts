@@ -40,7 +40,7 @@ export async function observeVm(
     ports.files.permit(uuid),
     ports.files.incoming(uuid),
   ])
-  const isHere = status?.value.run?.node === ports.self || permit !== undefined
+  const isHere = status?.value.run?.node === ports.self || permit !== undefined || incoming !== undefined
   // Looking through /proc is only worth its cost where a QEMU could be left.
   const local = look.isSwitched ? switchedDomain(certificate, status?.value) : domain && localDomain(domain)
   const isDoubtful = local === undefined ? isHere : local.isSwitched

@@ -60,6 +60,7 @@ const sourceRows: readonly (readonly [name: string, o: VmObservation, expected: 
   ['target silent yet: waits', source(OUT, {}), 'nothing'],
   ['target speaks of an older migration: waits', source(OUT, { arrival: said('prepared', 'm0') }), 'nothing'],
   ['target ready: says so', source(OUT, { arrival: said('prepared') }), 'write the target is ready'],
+  ['target speaks of an earlier try: waits', source(OUT, { arrival: said('gone') }), 'nothing'],
   ['target refuses: fails', source(OUT, { arrival: said('refused') }), 'write the move failed'],
   ['target began a new life: fails', source(OUT, { target: { life: OLD_LIFE, isUp: true } }), 'write the move failed'],
   ['target ready and nothing copied yet: copies', source(COPY, { arrival: said('prepared') }), 'copy'],
@@ -189,6 +190,32 @@ const targetRows: readonly (readonly [name: string, o: VmObservation, expected: 
     'the migration is over: closes the door',
     observation({ status: { ...theirs, migration: null }, move: here }),
     'expect-no-copy',
+  ],
+  [
+    'the migration is over and the copy was announced: says that it is gone',
+    observation({
+      status: { ...theirs, migration: null },
+      move: { ...here, arrival: { ...said('complete'), node: SELF } },
+    }),
+    'say-arrival',
+  ],
+  [
+    'that was said: closes the door',
+    observation({
+      status: { ...theirs, migration: null },
+      move: { ...here, arrival: { ...said('gone'), node: SELF } },
+    }),
+    'expect-no-copy',
+  ],
+  [
+    'the migration is over and its QEMU still ends: waits',
+    observation({ status: { ...theirs, migration: null }, qemuPid: 7, move: { ...here, arrival: said('complete') } }),
+    'nothing',
+  ],
+  [
+    'the same order is tried again: what was said before is no answer',
+    observation({ status: theirs, move: { ...here, arrival: said('gone') } }),
+    'say-arrival',
   ],
   ['copy on its way: waits', observation({ status: theirs, domain: copyHere, move: here }), 'nothing'],
   ['copy complete: says so', observation({ status: theirs, domain: arrived, move: here }), 'say-arrival'],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { MoveOrder, VmSpec } from '../../../../src/model/domain.ts'
+import { tree } from '../../../../src/schema/tree.ts'
 import { UUID } from './fixtures.ts'
 import { World } from './world.ts'
 
@@ -191,6 +192,25 @@ describe('a live move and what can happen to it', () => {
     }
     const status = await world.until(runsAt('hv2'), 60_000)
     expect(status.seq).toBeGreaterThan(2)
+  })
+
+  it('a recovery takes the record during the copy: the copy is destroyed and reported gone', async () => {
+    const { world } = await moving()
+    world.migrations.plan({ copyMs: 1000 })
+    const arrival = async () => (await (await world.admin.connected(1000)).get(tree.vm(UUID).arrival))?.value
+    await world.until((status) => status.migration?.step === 'copy', 3000)
+    await world.clock.advance(500)
+    world.hv1.killDaemon()
+    await world.clock.advance(3000)
+    expect(await arrival()).toMatchObject({ node: 'hv2', state: 'complete' })
+    // As the primary does it with proof that hv1 is over (protocol P6): migration first.
+    world.hv1.reboot()
+    world.hv1.isCertified = false
+    await world.setStatus({ migration: null })
+    await world.clock.advance(2000)
+    expect(world.hv2.libvirtd.domains.size).toBe(0)
+    expect(await arrival()).toMatchObject({ node: 'hv2', state: 'gone' })
+    expect(await world.hv2.files.incoming(UUID)).toBeUndefined()
   })
 
   it('two orders at once: the later one counts', async () => {
