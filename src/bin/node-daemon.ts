@@ -18,6 +18,7 @@ import { createSupervisor } from '../adapters/systemd/supervisor.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
 import { type NodeDaemon, startNode } from '../node/start.ts'
 import type { Log } from '../ports/log.ts'
+import { createClusterLink } from './cluster-link.ts'
 
 const SHIPPED_HOOK = fileURLToPath(new URL('../../systemd/libvirt-hook/qemu', import.meta.url))
 const OS_RELEASE = '/etc/os-release'
@@ -76,6 +77,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       guestUser: config.ceph.secretUser,
       shippedHook: SHIPPED_HOOK,
     }),
+    link: await createClusterLink(config, clock, log),
     supervisor,
     clock,
     log,

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
-import { readConfigFile } from '../adapters/config/config-file.ts'
+import { type LoadedConfig, readConfigFile } from '../adapters/config/config-file.ts'
 import { errorChain } from '../model/errors.ts'
 
 const USAGE = `usage: pvcnoded [--config FILE] [--check | --version | --help]
@@ -32,12 +32,20 @@ function readArguments() {
   }
 }
 
+/** Prints the configuration; a cluster key that cannot be used is said beside it, because the daemon runs without, as a fault. */
+async function check(config: LoadedConfig): Promise<void> {
+  const { clusterKeyOrProblem } = await import('./cluster-link.ts')
+  const key = await clusterKeyOrProblem(config.cluster.keyFile)
+  if (typeof key === 'string') console.error(`warning: ${key}`)
+  console.log(stringify(config, { aliasDuplicateObjects: false }).trimEnd())
+}
+
 async function main(): Promise<void> {
   const args = readArguments()
   if (args.help) return console.log(USAGE)
   if (args.version) return console.log(version())
   const config = await readConfigFile(args.config, hostname())
-  if (args.check) return console.log(stringify(config, { aliasDuplicateObjects: false }).trimEnd())
+  if (args.check) return check(config)
   const { runNodeDaemon } = await import('./node-daemon.ts')
   await runNodeDaemon(config, version())
 }

@@ -2,62 +2,35 @@
  * The node part of pvcnoded: builds its parts, brings them up in an order that waits for nobody longer than needed, and
  * takes them down without touching a guest.
  */
-import type { Clock } from '../base/clock.ts'
 import { withDeadline } from '../base/deadline.ts'
 import { Limiter } from '../base/limiter.ts'
 import { Reconciler } from '../base/reconciler.ts'
 import { MutableSignal, type Signal } from '../base/signal.ts'
-import type { Config } from '../model/config.ts'
 import { errorChain } from '../model/errors.ts'
-import type { NodeName } from '../model/ids.ts'
 import type { DaemonState } from '../model/node.ts'
-import type { Ceph } from '../ports/ceph.ts'
-import type { NodeFiles } from '../ports/files.ts'
-import type { Host, Supervisor } from '../ports/host.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
-import type { Log } from '../ports/log.ts'
-import type { Store } from '../ports/store.ts'
-import { tree } from '../schema/tree.ts'
-import { document } from '../view/collection.ts'
+import type { Peers } from '../ports/peer.ts'
 import { createIndex, type Index } from '../view/index.ts'
-import { vmsCollection } from '../view/tree-collections.ts'
+import { nodesCollection, vmsCollection } from '../view/tree-collections.ts'
+import type { NodeDeps } from './deps.ts'
 import { createDomainManager } from './domain/manager.ts'
 import { logFaults, showRefused } from './fault-reports.ts'
 import { createFaultBoard, type FaultBoard } from './faults.ts'
 import { createFlush, type Flush } from './flush/reconcile.ts'
-import { createGuestSecret, type GuestSecret } from './guest-secret.ts'
+import { createHostChecks, type HostChecks } from './host-checks.ts'
 import { Collector } from './keepalive/collector.ts'
-import { Heartbeat, type HostIdentity } from './keepalive/heartbeat.ts'
+import { Heartbeat } from './keepalive/heartbeat.ts'
 import { createSeqKeeper, type SeqKeeper } from './keepalive/seq-guard.ts'
 import { Membership } from './membership/membership.ts'
-import { createStartHookCheck } from './start-hook.ts'
+import { createNeighbours, type Neighbours } from './neighbours.ts'
 import { createVmDirectory, type NodeVmDirectory } from './vm-directory.ts'
-
-/** A configuration whose node name is settled. */
-export type NodeConfig = Config & { readonly node: { readonly name: NodeName } }
-
-/** Everything the node part needs from the world. */
-export type NodeDeps = {
-  readonly config: NodeConfig
-  readonly identity: HostIdentity
-  readonly store: Store
-  readonly hypervisor: Hypervisor
-  readonly ceph: Ceph
-  readonly files: NodeFiles
-  readonly host: Host
-  readonly supervisor: Supervisor
-  readonly clock: Clock
-  readonly log: Log
-  /** A fresh random uuid. */
-  readonly newUuid: () => string
-  /** False for libvirt's test driver, which knows neither secrets nor hooks. */
-  readonly isRealHypervisor: boolean
-}
 
 /** The running node part. */
 export type NodeDaemon = {
   readonly state: Signal<DaemonState>
   readonly faults: FaultBoard
+  /** Other nodes; without a cluster key nobody is ever reached. */
+  readonly peers: Peers
   /** Orderly stop: guests run on, the node is marked as stopped, its proof of life goes with the session. */
   stop(): Promise<void>
 }
@@ -72,8 +45,8 @@ type Parts = {
   readonly index: Index
   readonly manager: ReturnType<typeof createDomainManager>
   readonly flush: Flush
-  readonly secret: GuestSecret | undefined
-  readonly hook: ReturnType<typeof createStartHookCheck> | undefined
+  readonly hostChecks: HostChecks
+  readonly neighbours: Neighbours
 }
 
 /** Starts at once on this node; more would fight for its CPUs while they boot. */
@@ -127,13 +100,13 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
     membership.state.subscribe(() => progress.trigger()),
     index.isReady.subscribe(() => progress.trigger()),
     hypervisor.subscribe((event) => event.kind === 'connection' && progress.trigger()),
-    parts.secret?.isTried.subscribe(() => progress.trigger()) ?? (() => undefined),
+    parts.hostChecks.isSecretTried.subscribe(() => progress.trigger()),
   ]
   membership.start()
   parts.collector.start()
   parts.heartbeat.start()
-  parts.secret?.start()
-  parts.hook?.start()
+  parts.hostChecks.start()
+  parts.neighbours.start()
   progress.trigger()
   supervisor.ready()
 
@@ -147,6 +120,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
   return {
     state: daemon,
     faults,
+    peers: parts.neighbours.peers,
     stop() {
       stopping ??= stop()
       return stopping
@@ -177,8 +151,7 @@ async function build(deps: NodeDeps): Promise<Parts> {
     newUuid: deps.newUuid,
     onFirstSession: (published) => seqs.adopt(published.seqs),
   })
-  const spec = tree.node(self).spec
-  const index = createIndex({ store, clock, log, collections: [document(spec), vmsCollection()] })
+  const index = createIndex({ store, clock, log, collections: [nodesCollection(['status']), vmsCollection()] })
   const directory = createVmDirectory(index)
   const daemon = new MutableSignal<DaemonState>('init')
   const { intervalMs } = config.heartbeat
@@ -213,8 +186,9 @@ async function build(deps: NodeDeps): Promise<Parts> {
     clock,
     log,
   })
-  const guards = buildGuards(deps, faults)
-  return { daemon, faults, seqs, membership, collector, heartbeat, index, manager, flush, ...guards }
+  const hostChecks = createHostChecks(deps, faults)
+  const neighbours = createNeighbours({ deps, faults, index, membership, wake: (vm) => manager.wake(vm) })
+  return { daemon, faults, seqs, membership, collector, heartbeat, index, manager, flush, hostChecks, neighbours }
 }
 
 type ManagerParts = Pick<Parts, 'membership' | 'faults' | 'seqs'> & { readonly directory: NodeVmDirectory }
@@ -241,29 +215,14 @@ function buildManager(deps: NodeDeps, { membership, faults, seqs, directory }: M
   )
 }
 
-function buildGuards(deps: NodeDeps, faults: FaultBoard): Pick<Parts, 'secret' | 'hook'> {
-  const { config, hypervisor, host, clock, log, isRealHypervisor } = deps
-  if (!isRealHypervisor) return { secret: undefined, hook: undefined }
-  const secret = createGuestSecret({
-    hypervisor,
-    clock,
-    log: log.child({ component: 'secret' }),
-    faults,
-    secretUuid: config.ceph.secretUuid,
-    user: config.ceph.secretUser,
-    readKey: () => host.guestKey(),
-  })
-  return { secret, hook: createStartHookCheck({ clock, faults, problem: () => host.startHookProblem() }) }
-}
-
 /** What the start still waits for, as words for a person; undefined: nothing. Ceph is not among it: guests are adopted without. */
-function waitsFor({ daemon, membership, index, secret }: Parts, hypervisor: Hypervisor): string | undefined {
+function waitsFor({ daemon, membership, index, hostChecks }: Parts, hypervisor: Hypervisor): string | undefined {
   const state = membership.state.value
   if (state.kind !== 'certified') return state.reason
   if (daemon.value !== 'init') return undefined
   if (!index.isReady.value) return 'the VMs are being read from ZooKeeper'
   if (!hypervisor.isConnected) return 'libvirt does not answer'
-  return secret?.isTried.value === false ? 'libvirt is given the Ceph key of guests' : undefined
+  return !hostChecks.isSecretTried.value ? 'libvirt is given the Ceph key of guests' : undefined
 }
 
 async function takeDown(deps: NodeDeps, parts: Parts): Promise<void> {
@@ -278,7 +237,7 @@ async function takeDown(deps: NodeDeps, parts: Parts): Promise<void> {
   }
   log.info({}, 'stopping; guests run on')
   daemon.set('shutdown')
-  const loops = [parts.flush.stop(), parts.manager.stop(), parts.secret?.stop(), parts.hook?.stop()]
+  const loops = [parts.flush.stop(), parts.manager.stop(), parts.hostChecks.stop(), parts.neighbours.stop()]
   await bounded('the domain part', STOP_DOMAINS_MS, Promise.all(loops))
   parts.collector.stop()
   daemon.set('stop')

@@ -4,6 +4,8 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { stringify } from 'yaml'
 import {
+  bmcAddress,
+  bmcLogin,
   coordinators,
   hostAddress,
   hostDir,
@@ -118,6 +120,12 @@ export function pvcConfig(index: number, hosts: number): Record<string, unknown>
     node: { clusterAddress: hostAddress('cluster', index), storageAddresses: [hostAddress('storage', index)] },
     zookeeper: { servers: zooKeeperMembers(hosts).map((m) => `${m.address}:${m.clientPort}`) },
     ceph: { secretUuid },
+    power: {
+      method: 'ipmi',
+      host: bmcAddress(index),
+      user: bmcLogin.user,
+      passwordFile: '/etc/pvc/bmc-password',
+    },
     logging: { level: 'debug' },
   }
 }
@@ -152,12 +160,15 @@ function putZooKeeper(dir: string, index: number, hosts: number): void {
   putService(dir, 'zookeeper', `exec ${javaCommand(`/${zooKeeperConf}`).join(' ')}`)
 }
 
+/** What all hosts of a lab share; `clusterKey` as it stands in its file. */
+export type LabFacts = { readonly hosts: number; readonly daemons: boolean; readonly clusterKey: string }
+
 /**
  * Writes everything a host needs to boot into the instance folder `dir`. The start hook of libvirt is there only with
  * the daemons that give its permits: without them it would refuse every start.
  */
-export function writeHostFiles(dir: string, index: number, lab: { hosts: number; daemons: boolean }): void {
-  const { hosts, daemons } = lab
+export function writeHostFiles(dir: string, index: number, lab: LabFacts): void {
+  const { hosts, daemons, clusterKey } = lab
   const own = hostDir(dir, index)
   for (const [file, text] of Object.entries(identityFiles(index, hosts))) {
     put(join(own, 'files', file), text, file.startsWith('usr/') ? 0o755 : 0o644)
@@ -180,6 +191,8 @@ export function writeHostFiles(dir: string, index: number, lab: { hosts: number;
   putService(own, 'libvirtd', 'exec libvirtd --listen')
   putZooKeeper(own, index, hosts)
   put(join(own, 'fs/etc/pvc/pvc.yaml'), stringify(pvcConfig(index, hosts)))
+  put(join(own, 'fs/etc/pvc/cluster.key'), `${clusterKey}\n`, 0o600)
+  put(join(own, 'fs/etc/pvc/bmc-password'), `${bmcLogin.password}\n`, 0o600)
   for (const daemon of hostServices(index, hosts).filter((service) => service.startsWith('pvc'))) {
     const command = `${process.execPath} --enable-source-maps dist/bin/${daemon}.js --config /etc/pvc/pvc.yaml`
     putService(own, daemon, `cd ${repoDir} && exec ${command}`, false)

@@ -1,4 +1,5 @@
 /** Building a lab: files first, then everything that can run side by side. */
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { putCephServices, startCeph } from './ceph.ts'
@@ -67,7 +68,8 @@ function writeFiles(options: UpOptions): ReturnType<typeof planCeph> {
   mkdirSync(cacheDir, { recursive: true })
   const plan = planCeph(dir, options.hosts, options.layout)
   writeRoomFiles(dir, options.hosts)
-  for (let index = 1; index <= options.hosts; index++) writeHostFiles(dir, index, options)
+  const clusterKey = randomBytes(32).toString('base64')
+  for (let index = 1; index <= options.hosts; index++) writeHostFiles(dir, index, { ...options, clusterKey })
   writeCephFiles(dir, plan, options.hosts, options.layout, !options.daemons)
   putCephServices(dir, plan, (host) => hostDir(dir, host))
   const shown = [repoDir, cacheDir, plan.dir, join(dir, 'shared')]

@@ -6,10 +6,12 @@ import { FakeHypervisor } from '../../src/adapters/fake/hypervisor.ts'
 import { FakeLibvirtd } from '../../src/adapters/fake/libvirtd.ts'
 import { FakeLog } from '../../src/adapters/fake/log.ts'
 import type { FakeMigrationNetwork } from '../../src/adapters/fake/migration.ts'
+import type { FakePeerWorld } from '../../src/adapters/fake/peer.ts'
 import { FakeProcesses } from '../../src/adapters/fake/processes.ts'
 import type { FakeEnsemble, FakeStore } from '../../src/adapters/fake/store.ts'
 import { parseConfig } from '../../src/model/config.ts'
-import { type NodeConfig, type NodeDaemon, startNode } from '../../src/node/start.ts'
+import type { NodeConfig } from '../../src/node/deps.ts'
+import { type NodeDaemon, startNode } from '../../src/node/start.ts'
 
 /** What all machines of a scenario share. */
 export type Surroundings = {
@@ -18,6 +20,7 @@ export type Surroundings = {
   readonly ceph: FakeCeph
   readonly migrations: FakeMigrationNetwork
   readonly coordinators: readonly string[]
+  readonly peers: FakePeerWorld
 }
 
 type Running = { readonly daemon: NodeDaemon; readonly store: FakeStore; readonly hypervisor: FakeHypervisor }
@@ -60,7 +63,8 @@ export class Machine {
   }
 
   async start(): Promise<void> {
-    const { clock, ensemble, ceph } = this.#surroundings
+    const { clock, ensemble, ceph, peers } = this.#surroundings
+    peers.power(this.name, true)
     const store = ensemble.connect()
     const hypervisor = new FakeHypervisor({ libvirtd: this.libvirtd })
     const daemon = await startNode({
@@ -75,6 +79,7 @@ export class Machine {
         guestKey: async () => Buffer.from('key'),
         startHookProblem: async () => this.hookProblem,
       },
+      link: { keyProblem: undefined, network: peers.network(this.name), localServer: undefined },
       supervisor: { ready: () => undefined, status: () => undefined, stopping: () => undefined },
       clock,
       log: this.log,
@@ -94,6 +99,7 @@ export class Machine {
   kill(): void {
     const { store, hypervisor } = this.#up()
     this.#surroundings.ensemble.suspend(store)
+    this.#surroundings.peers.forget(this.name)
     void hypervisor.close()
     this.#running = undefined
   }
@@ -101,6 +107,7 @@ export class Machine {
   /** Power cut. Start the daemon anew for the next boot. */
   powerCut(): void {
     if (this.#running) this.kill()
+    this.#surroundings.peers.power(this.name, false)
     this.files.reboot()
     for (const uuid of [...this.libvirtd.domains.keys()]) this.libvirtd.forget(uuid)
   }

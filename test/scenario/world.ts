@@ -2,6 +2,7 @@
 import { FakeCeph } from '../../src/adapters/fake/ceph.ts'
 import { ManualClock } from '../../src/adapters/fake/clock.ts'
 import { FakeMigrationNetwork } from '../../src/adapters/fake/migration.ts'
+import { FakePeerWorld } from '../../src/adapters/fake/peer.ts'
 import { FakeEnsemble } from '../../src/adapters/fake/store.ts'
 import { emptyVmStatus, isVmSpec, type VmSpec, VmSpec as VmSpecSchema } from '../../src/model/domain.ts'
 import { LifeId, NodeName, VmUuid } from '../../src/model/ids.ts'
@@ -27,14 +28,15 @@ export class World {
   readonly ensemble = new FakeEnsemble({ clock: this.clock })
   readonly ceph = new FakeCeph({ clock: this.clock })
   readonly migrations = new FakeMigrationNetwork()
+  readonly peers = new FakePeerWorld()
   readonly machines = new Map<string, Machine>()
   readonly vms: readonly string[]
   readonly #operator = this.ensemble.connect()
 
   private constructor(cluster: Cluster) {
-    const { clock, ensemble, ceph, migrations } = this
+    const { clock, ensemble, ceph, migrations, peers } = this
     const coordinators = cluster.nodes.slice(0, cluster.nodes.length - ((cluster.nodes.length + 1) % 2))
-    const shared = { clock, ensemble, ceph, migrations, coordinators }
+    const shared = { clock, ensemble, ceph, migrations, peers, coordinators }
     cluster.nodes.forEach((name, index) => {
       this.machines.set(name, new Machine(name, index, shared))
     })

@@ -76,6 +76,7 @@ type Stat = { readonly uid: number; readonly mode: number; readonly size: number
 function privacyProblem(stat: Stat): string | undefined {
   if (!stat.isFile()) return 'is not a plain file'
   if (stat.uid !== process.getuid?.()) return 'belongs to another user: chown root:root it'
-  if ((stat.mode & 0o077) !== 0) return 'can be read by others: chmod 600 it; if others may have read it, make a new one'
+  if ((stat.mode & 0o077) !== 0)
+    return 'can be read by others: chmod 600 it; if others may have read it, make a new one'
   return stat.size > MAX_SECRET_FILE_BYTES ? 'is too large' : undefined
 }

@@ -11,7 +11,7 @@ import type { PeerDirectory, PeerHandlers, PeerNetwork, PeerProbe, Peers } from 
 import { Challenges } from './challenge.ts'
 import { createPeerClient, type PeerClient } from './client.ts'
 import { createPeerServer, type PeerRoute, type PeerUpgrade } from './server.ts'
-import { ANSWER_MS, type Answer, PROBE_FOR_MS, VERBS, type Verb } from './verbs.ts'
+import { ANSWER_MS, type Answer, PROBE_FOR_MS, type Question, VERBS, type Verb } from './verbs.ts'
 
 export type PeerNetworkOptions = {
   readonly self: NodeName
@@ -57,34 +57,33 @@ function createPeers(client: PeerClient, directory: PeerDirectory): Peers {
       }),
     )
   /** The first answer over any network. */
-  const askAnywhere = async <V extends Verb>(node: NodeName, ask: (address: string) => Promise<Answer<V> | undefined>) => {
+  const ask = async <V extends Verb>(
+    node: NodeName,
+    verb: V,
+    question: Question<V>,
+  ): Promise<Answer<V> | undefined> => {
     const asked = directory.addresses(node).map(async ({ address }) => {
-      const value = await ask(address)
-      if (value === undefined) throw new Error(`${node} does not answer at ${address}`)
-      return value
+      const outcome = await client.ask({ node, address }, verb, question, ANSWER_MS)
+      if (outcome.kind === 'answer') return outcome.value
+      throw new Error(outcome.reason)
     })
     // Rejected only when none answered, which is an answer too.
     return Promise.any(asked).catch(() => undefined)
   }
-  const valueOf = async <V extends Verb>(node: NodeName, verb: V, question: Parameters<typeof client.ask<V>>[2]) =>
-    askAnywhere<V>(node, async (address) => {
-      const outcome = await client.ask({ node, address }, verb, question, ANSWER_MS)
-      return outcome.kind === 'answer' ? outcome.value : undefined
-    })
   return {
     probe: (node) => probe(node, ANSWER_MS),
     probeFor: (node) => probe(node, PROBE_FOR_MS),
-    probeFrom: async (coordinator, node) => (await valueOf(coordinator, 'probeFor', { node }))?.probes,
+    probeFrom: async (coordinator, node) => (await ask(coordinator, 'probeFor', { node }))?.probes,
     async quorum() {
       const answers = await Promise.all(
         directory.coordinators.map(async (node) => {
-          const value = await valueOf(node, 'quorum', {})
+          const value = await ask(node, 'quorum', {})
           return value && { node, notServingForMs: value.notServingForMs }
         }),
       )
       return answers.filter((answer) => answer !== undefined)
     },
-    wake: async (node, vm) => void (await valueOf(node, 'wake', { vm })),
+    wake: async (node, vm) => void (await ask(node, 'wake', { vm })),
   }
 }
 

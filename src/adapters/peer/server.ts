@@ -4,13 +4,16 @@ import type { Duplex } from 'node:stream'
 import { errorChain } from '../../model/errors.ts'
 import type { NodeName } from '../../model/ids.ts'
 import type { Log } from '../../ports/log.ts'
-import type { Challenges } from './challenge.ts'
 import { readBody } from './body.ts'
+import type { Challenges } from './challenge.ts'
 import { answerMac, HEADER, isSameMac, requestMac } from './signature.ts'
 import { ANSWER_MS, MAX_BODY_BYTES } from './verbs.ts'
 
 /** Answers one verb with a status and a JSON value. What it throws is logged and answered as 500. */
-export type PeerRoute = (question: unknown, from: string) => Promise<{ readonly status: number; readonly body: unknown }>
+export type PeerRoute = (
+  question: unknown,
+  from: string,
+) => Promise<{ readonly status: number; readonly body: unknown }>
 
 /** Takes over the connection of an authenticated upgrade request (a WebSocket). It must end the socket itself. */
 export type PeerUpgrade = (call: {

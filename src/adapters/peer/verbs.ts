@@ -7,7 +7,11 @@ const Probe = z.object({ kind: z.enum(['answers', 'host-only', 'silent']), netwo
 /** Every verb: a POST to `path` with a JSON `question`, answered by a JSON `answer`. */
 export const VERBS = {
   probe: { path: '/probe', question: z.object({}), answer: z.object({}) },
-  probeFor: { path: '/probe-for', question: z.object({ node: NodeName }), answer: z.object({ probes: z.array(Probe) }) },
+  probeFor: {
+    path: '/probe-for',
+    question: z.object({ node: NodeName }),
+    answer: z.object({ probes: z.array(Probe) }),
+  },
   quorum: {
     path: '/quorum',
     question: z.object({}),

@@ -97,11 +97,15 @@ export function createDomainManager(ports: DomainPorts, directory: VmDirectory) 
       )
       scanner.trigger()
     },
+    /** Another node says that this VM is ours now: looked at at once, not when the watch tells. Nothing happens before `start`. */
+    wake(uuid: VmUuid) {
+      if (unsubscribes.length > 0) ensure(uuid).trigger()
+    },
     /** Looks at everything again: after certification, or when an operator asks. */
     triggerAll,
     /** Stops all loops; waits for steps in flight, which bound their own calls. */
     async stop() {
-      for (const unsubscribe of unsubscribes) unsubscribe()
+      for (const unsubscribe of unsubscribes.splice(0)) unsubscribe()
       await scanner.stop()
       await Promise.all([...reconcilers.values()].map((reconciler) => reconciler.stop()))
       reconcilers.clear()

@@ -44,8 +44,8 @@ export function createPeerPart(options: PeerPartOptions): PeerPart {
   const sampler = server && new QuorumSampler(clock, server)
   let endpoint: PeerEndpoint | undefined
   const show = (problem: string | undefined): void => {
-    if (problem === undefined) return faults.clear('PEER_ENDPOINT')
-    faults.set('PEER_ENDPOINT', 'error', `Other nodes cannot ask this one: ${problem}. It is tried again.`)
+    if (problem === undefined) faults.clear('PEER_ENDPOINT')
+    else faults.set('PEER_ENDPOINT', 'error', `Other nodes cannot ask this one: ${problem}. It is tried again.`)
   }
   return {
     peers,

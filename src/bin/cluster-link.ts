@@ -1,0 +1,45 @@
+/** What pvcnoded can do with the cluster key: wiring of everything that needs it. */
+import { type ClusterKey, readClusterKey } from '../adapters/crypto/cluster-key.ts'
+import { createPeerNetwork } from '../adapters/peer/peer-network.ts'
+import { createLocalServer } from '../adapters/zookeeper/local-server.ts'
+import type { Clock } from '../base/clock.ts'
+import { PvcError } from '../model/errors.ts'
+import type { ClusterLink, NodeConfig } from '../node/deps.ts'
+import type { Log } from '../ports/log.ts'
+import type { LocalServer } from '../ports/peer.ts'
+
+/** Reads the cluster key; a missing or unusable one is a fault of the node, not a reason not to run its guests. */
+export async function createClusterLink(config: NodeConfig, clock: Clock, log: Log): Promise<ClusterLink> {
+  const localServer = localServerOf(config)
+  const key = await clusterKeyOrProblem(config.cluster.keyFile)
+  if (typeof key === 'string') return { keyProblem: key, network: undefined, localServer }
+  const network = createPeerNetwork({
+    self: config.node.name,
+    key: key.derive('peer'),
+    port: config.peer.port,
+    addresses: [...new Set([config.node.clusterAddress, ...config.node.storageAddresses])],
+    clock,
+    log: log.child({ component: 'peer' }),
+  })
+  return { keyProblem: undefined, network, localServer }
+}
+
+/** The cluster key, or why there is none, as sentences with the fix. */
+export async function clusterKeyOrProblem(file: string): Promise<ClusterKey | string> {
+  try {
+    return await readClusterKey(file)
+  } catch (error) {
+    if (error instanceof PvcError) return error.message
+    throw error
+  }
+}
+
+/** The server of the list that has an address of this machine. */
+function localServerOf({ node, zookeeper }: NodeConfig): LocalServer | undefined {
+  const own = [node.clusterAddress, ...node.storageAddresses]
+  for (const server of zookeeper.servers) {
+    const [address = '', port = ''] = server.split(':')
+    if (own.includes(address)) return createLocalServer(address, Number(port))
+  }
+  return undefined
+}

@@ -1,0 +1,51 @@
+/** This node among others: it answers their questions, and lets them know how its power is switched. */
+import type { VmUuid } from '../model/ids.ts'
+import type { Peers } from '../ports/peer.ts'
+import type { Index } from '../view/index.ts'
+import type { NodeDeps } from './deps.ts'
+import type { FaultBoard } from './faults.ts'
+import type { Membership } from './membership/membership.ts'
+import { createPeerPart } from './peer/peer-part.ts'
+
+export type Neighbours = {
+  readonly peers: Peers
+  start(): void
+  stop(): Promise<void>
+}
+
+export type NeighboursOptions = {
+  readonly deps: NodeDeps
+  readonly faults: FaultBoard
+  readonly index: Index
+  readonly membership: Membership
+  /** Another node asks this one to look at a VM at once. */
+  readonly wake: (vm: VmUuid) => void
+}
+
+/** Creates the parts; nothing happens before `start`. */
+export function createNeighbours({ deps, faults, index, wake }: NeighboursOptions): Neighbours {
+  const { config, link, clock } = deps
+  const log = deps.log.child({ component: 'peer' })
+  const { coordinators } = config.cluster
+  const part = createPeerPart({
+    network: link.network,
+    server: link.localServer,
+    index,
+    coordinators,
+    wake,
+    clock,
+    log,
+    faults,
+  })
+  return {
+    peers: part.peers,
+    start() {
+      if (link.keyProblem !== undefined) {
+        const effect = 'This node neither asks nor answers others, and cannot be fenced by its power.'
+        faults.set('CLUSTER_KEY', 'error', `${link.keyProblem} ${effect} Then restart pvcnoded.`)
+      }
+      part.start()
+    },
+    stop: () => part.stop(),
+  }
+}
