@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +25,12 @@ describe('pvcnoded command line', () => {
   })
 
   it('understands the shipped example and prints every default', () => {
-    const { status, stdout, stderr } = pvcnoded('--check', '--config', 'systemd/pvc.yaml.example')
+    const key = join(dir, 'cluster.key')
+    writeFileSync(key, randomBytes(32).toString('base64'), { mode: 0o600 })
+    const file = join(dir, 'example.yaml')
+    const example = readFileSync('systemd/pvc.yaml.example', 'utf8')
+    writeFileSync(file, example.replace('# keyFile: /etc/pvc/cluster.key', `keyFile: ${key}`))
+    const { status, stdout, stderr } = pvcnoded('--check', '--config', file)
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     expect(parse(stdout)).toMatchObject({
       cluster: { coordinators: ['hv1', 'hv2', 'hv3'] },
@@ -32,6 +38,15 @@ describe('pvcnoded command line', () => {
       libvirt: { uri: 'qemu:///system' },
       api: { port: 7370, auth: { enabled: true } },
     })
+  })
+
+  it('says what is wrong with the cluster key', () => {
+    const file = join(dir, 'no-key.yaml')
+    const example = readFileSync('systemd/pvc.yaml.example', 'utf8')
+    writeFileSync(file, example.replace('# keyFile: /etc/pvc/cluster.key', `keyFile: ${join(dir, 'none')}`))
+    const { status, stderr } = pvcnoded('--check', '--config', file)
+    expect(status).toBe(0)
+    expect(stderr).toContain(`warning: The cluster key ${join(dir, 'none')} is missing. Make it on one node`)
   })
 
   it('prints every error with its place', () => {
