@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type FenceTimes, timingProblems } from './fence-timing.ts'
 import { NodeName } from './ids.ts'
 
 const ipv4 = /^(\d{1,3}\.){3}\d{1,3}$/
@@ -218,5 +219,24 @@ export function parseConfig(
   if (config.cluster.coordinators.length % 2 === 0) {
     return { problems: [{ path: 'cluster.coordinators', message: 'must be an odd number: 1, 3 or 5' }] }
   }
+  const problems = timingProblems(fenceTimes(config))
+  if (problems.length > 0)
+    return { problems: problems.map(({ rule, path, message }) => ({ path, message: `${message} (${rule})` })) }
   return { config }
+}
+
+/** The times of a configuration that fencing rests on. */
+export function fenceTimes({
+  zookeeper,
+  fencing,
+  selfFence,
+}: Pick<Config, 'zookeeper' | 'fencing' | 'selfFence'>): FenceTimes {
+  const { boundMs, killMs, watchdog } = selfFence
+  const { fixedTimeoutS, timeoutS, resetMs } = watchdog
+  const isOn = fencing.enabled && selfFence.enabled
+  return {
+    sessionTimeoutMs: zookeeper.sessionTimeoutMs,
+    cephTimeoutMs: fencing.cephTimeoutMs,
+    selfFence: isOn ? { boundMs, killMs, watchdogTimeoutS: fixedTimeoutS ?? timeoutS, resetMs } : undefined,
+  }
 }

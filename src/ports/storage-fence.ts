@@ -1,6 +1,6 @@
 /** An entry of Ceph's blocklist. */
 export type BlocklistEntry = {
-  /** `ip:port/nonce`; port and nonce 0 stand for the whole address. */
+  /** `ip:port/nonce`; port and nonce 0 stand for the whole address, see {@link entriesOf} of the model. */
   readonly address: string
   /** Milliseconds since 1970 at which Ceph forgets it, by Ceph's clock. */
   readonly untilMs: number
@@ -19,7 +19,7 @@ export type OsdState = {
  * @throws PVC_CEPH_FAILED, PVC_CEPH_TIMEOUT
  */
 export type StorageFence = {
-  /** Blocklists whole addresses (`ip:0/0`) and returns the epoch of the map in which all of them are. */
+  /** Blocklists whole addresses for at least half of `expireS` from now, and returns the epoch of a map in which all of them are. */
   blocklist(addresses: readonly string[], expireS: number, signal?: AbortSignal): Promise<{ readonly osdEpoch: number }>
   /** Takes whole addresses out again; no error when they are not there. Only a returning node does this, for itself (N7). */
   unblocklist(addresses: readonly string[], signal?: AbortSignal): Promise<void>

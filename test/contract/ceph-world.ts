@@ -6,10 +6,13 @@ import { mkdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createCephCli } from '../../src/adapters/ceph/ceph-cli.ts'
+import { createStorageFence } from '../../src/adapters/ceph/fence-cli.ts'
 import { createSystemClock } from '../../src/adapters/clock/system.ts'
 import { FakeCeph } from '../../src/adapters/fake/ceph.ts'
+import { FakeOsdMap, FakeStorageFence } from '../../src/adapters/fake/storage-fence.ts'
 import { type RunCommand, runCommand } from '../../src/adapters/process/command.ts'
 import type { Ceph } from '../../src/ports/ceph.ts'
+import type { StorageFence } from '../../src/ports/storage-fence.ts'
 import { putCephServices, startCeph } from '../lab/ceph.ts'
 import { planCeph, writeCephFiles } from '../lab/ceph-files.ts'
 import { put } from '../lab/host-files.ts'
@@ -31,6 +34,10 @@ export type CephWorld = {
   readonly ceph: Ceph
   /** As the administrator, who may make pools. */
   readonly admin: Ceph
+  /** As a coordinator's user, who may ask OSDs. */
+  readonly fence: StorageFence
+  /** As the node's user, who may lift its own entries. */
+  readonly nodeFence: StorageFence
   hold(volume: string): Promise<Holder>
   close(): Promise<void>
 }
@@ -38,9 +45,13 @@ export type CephWorld = {
 /** The fake on real time. */
 export function fakeCephWorld(): CephWorld {
   const ceph = new FakeCeph({ clock: createSystemClock() })
+  const map = new FakeOsdMap(ceph)
+  map.addOsd(0, '10.0.0.9')
   return {
     ceph,
     admin: ceph,
+    fence: new FakeStorageFence(map),
+    nodeFence: new FakeStorageFence(map),
     async hold(volume) {
       const client = ceph.connect('10.0.0.1')
       const image = ceph.image(volume)
@@ -71,6 +82,8 @@ export async function realCephWorld(): Promise<CephWorld> {
     return {
       ceph: createCephCli({ user: 'pvc', configFile, run }),
       admin: createCephCli({ user: 'admin', configFile, run }),
+      fence: createStorageFence({ user: 'admin', configFile, run, deadlineMs: 10_000 }),
+      nodeFence: createStorageFence({ user: 'pvc', configFile, run, deadlineMs: 10_000 }),
       hold: (volume) => hold(instance, configFile, volume),
       close: () => endInstance(name),
     }

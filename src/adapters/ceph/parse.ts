@@ -58,21 +58,24 @@ const RadosDf = z.object({
     }),
   ),
 })
-const Blocklist = z.array(z.object({ addr: z.string().optional(), range: z.string().optional(), until: z.string() }))
 
 /** `rbd lock ls --format json`. */
 export function parseLocks(text: string): readonly VolumeLock[] {
-  return read('rbd lock ls', z.array(Lock), text).map(({ id, locker, address }) => ({ lockId: id, locker, address }))
+  return readJson('rbd lock ls', z.array(Lock), text).map(({ id, locker, address }) => ({
+    lockId: id,
+    locker,
+    address,
+  }))
 }
 
 /** `rbd status --format json`. */
 export function parseWatchers(text: string): readonly VolumeWatcher[] {
-  return read('rbd status', Status, text).watchers.map(({ address, client }) => ({ address, client }))
+  return readJson('rbd status', Status, text).watchers.map(({ address, client }) => ({ address, client }))
 }
 
 /** `rbd info --format json`. */
 export function parseVolumeInfo(text: string): VolumeInfo {
-  const info = read('rbd info', Info, text)
+  const info = readJson('rbd info', Info, text)
   return {
     id: info.id,
     sizeBytes: info.size,
@@ -93,14 +96,14 @@ export function parseVolumeInfo(text: string): VolumeInfo {
 
 /** `ceph osd pool ls -f json`. */
 export function parsePoolNames(text: string): readonly string[] {
-  return read('ceph osd pool ls', z.array(z.string()), text)
+  return readJson('ceph osd pool ls', z.array(z.string()), text)
 }
 
 /** `ceph df detail` and `rados df`, joined by pool id; a pool that only one of them knows is left out. */
 export function parsePoolStats(cephDf: string, radosDf: string): ReadonlyMap<string, PoolStats> {
-  const objects = new Map(read('rados df', RadosDf, radosDf).pools.map((pool) => [pool.id, pool]))
+  const objects = new Map(readJson('rados df', RadosDf, radosDf).pools.map((pool) => [pool.id, pool]))
   const stats = new Map<string, PoolStats>()
-  for (const pool of read('ceph df', CephDf, cephDf).pools) {
+  for (const pool of readJson('ceph df', CephDf, cephDf).pools) {
     const counts = objects.get(pool.id)
     if (!counts) continue
     stats.set(pool.name, {
@@ -122,16 +125,6 @@ export function parsePoolStats(cephDf: string, radosDf: string): ReadonlyMap<str
     })
   }
   return stats
-}
-
-/** One entry of the blocklist: a client address, or a range of addresses. `until` is Ceph's text. */
-export type BlocklistEntry = { readonly address: string; readonly until: string }
-
-/** `ceph osd blocklist ls -f json`, which prints two JSON documents: addresses, then ranges. */
-export function parseBlocklist(text: string): readonly BlocklistEntry[] {
-  return splitJsonDocuments(text)
-    .flatMap((document) => read('ceph osd blocklist ls', Blocklist, document))
-    .map(({ addr, range, until }) => ({ address: addr ?? range ?? '', until }))
 }
 
 /** Splits text that holds several JSON arrays or objects, one after another. */
@@ -157,7 +150,8 @@ export function splitJsonDocuments(text: string): readonly string[] {
   return documents
 }
 
-function read<T>(what: string, schema: z.ZodType<T>, text: string): T {
+/** Reads one JSON document as the tool `what` prints it. @throws PvcError PVC_CEPH_FAILED */
+export function readJson<T>(what: string, schema: z.ZodType<T>, text: string): T {
   try {
     return schema.parse(JSON.parse(text))
   } catch (cause) {

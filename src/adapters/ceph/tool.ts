@@ -18,6 +18,8 @@ export type CephCommand = {
   readonly what: string
   /** Longer than the usual bound, for work that grows with the data. */
   readonly deadlineMs?: number
+  /** Aborting it kills the command. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Exit codes are errno values (rbd, rados, ceph 16). 39: an image that has snapshots cannot be removed. */
@@ -42,6 +44,7 @@ export async function runCephTool(options: CephToolOptions, command: CephCommand
     file: command.tool,
     args: [...connectionArgs(options, command.tool), ...command.args],
     deadlineMs,
+    ...(command.signal === undefined ? {} : { signal: command.signal }),
   })
   if (outcome.kind === 'exited' && outcome.exitCode === 0) return outcome.stdout
   throw cephError(command, deadlineMs, outcome)

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import { PvcError } from '../../model/errors.ts'
 import type { PoolName, VolumeName, VolumeRef } from '../../model/ids.ts'
 import type { Pool, PoolStats, VolumeInfo, VolumeLock, VolumeWatcher } from '../../model/storage.ts'
+import { clientIp, entriesOf } from '../../model/storage-address.ts'
 import type { Ceph } from '../../ports/ceph.ts'
 import { boundCall, FakeScript, runOutcome } from './calls.ts'
 import { FakeCephClient, FakeImage, type FakeWrite } from './ceph-image.ts'
@@ -69,11 +70,14 @@ export class FakeCeph implements Ceph {
 
   isBlocklisted(address: string): boolean {
     const now = this.clock.nowMs()
-    const whole = `${address.slice(0, address.lastIndexOf(':'))}:0/0`
-    return [address, whole].some((entry) => (this.#blocklist.get(entry) ?? Number.NEGATIVE_INFINITY) > now)
+    return [address, ...entriesOf(clientIp(address))].some(
+      (entry) => (this.#blocklist.get(entry) ?? Number.NEGATIVE_INFINITY) > now,
+    )
   }
 
+  /** `ceph osd blocklist add`: an entry that is there is not prolonged. */
   blocklist(address: string, expireS: number): void {
+    if ((this.#blocklist.get(address) ?? Number.NEGATIVE_INFINITY) > this.clock.nowMs()) return
     this.#blocklist.set(address, this.clock.nowMs() + expireS * 1000)
     for (const client of this.#clients) if (this.isBlocklisted(client.address)) client.dropWatches()
     this.changed()
@@ -83,6 +87,14 @@ export class FakeCeph implements Ceph {
   unblocklist(address: string): void {
     this.#blocklist.delete(address)
     this.changed()
+  }
+
+  /** What `ceph osd blocklist ls` shows: entries with their expiry in wall time. */
+  blocklistEntries(): readonly { readonly address: string; readonly untilMs: number }[] {
+    const now = this.clock.nowMs()
+    return [...this.#blocklist]
+      .filter(([, expiresMs]) => expiresMs > now)
+      .map(([address, expiresMs]) => ({ address, untilMs: this.clock.wallMs() + expiresMs - now }))
   }
 
   record(write: FakeWrite): void {

@@ -1,5 +1,6 @@
 import type { VolumeRef } from '../../../model/ids.ts'
 import type { VolumeLock, VolumeWatcher } from '../../../model/storage.ts'
+import { clientIp } from '../../../model/storage-address.ts'
 
 /** What Ceph and this machine say about one volume before a start. */
 export type VolumeState = {
@@ -21,12 +22,6 @@ export type VolumeStep =
 export type VolumePlan =
   | { readonly kind: 'clear'; readonly steps: readonly VolumeStep[] }
   | { readonly kind: 'refused'; readonly reason: string }
-
-/** The IP part of a Ceph client address: `10.0.0.1:0/123`, `v1:10.0.0.1:0/123`, `[fd00::1]:0/123`. */
-export function clientIp(address: string): string {
-  const match = /^(?:v[12]:)?(?:\[([^\]]+)\]|([^:]+)):\d+\/\d+$/.exec(address)
-  return match?.[1] ?? match?.[2] ?? address
-}
 
 /**
  * Decides about locks and watches left on the volumes of a VM that has no domain here. Ours and dead (our address, no

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
-  parseBlocklist,
   parseLocks,
   parsePoolNames,
   parsePoolStats,
@@ -57,14 +56,6 @@ describe('output of ceph 16.2.15', () => {
   it('leaves out a pool that only one table has', () => {
     const rados = data('ceph-16.2.15/rados-df.json').replace('"name":"vms","id":2', '"name":"vms","id":99')
     expect([...parsePoolStats(data('ceph-16.2.15/df-detail.json'), rados).keys()]).not.toContain('vms')
-  })
-
-  it('reads both documents of the blocklist', () => {
-    expect(parseBlocklist(data('ceph-16.2.15/osd-blocklist-ls.json')).map((entry) => entry.address)).toEqual([
-      '10.90.0.1:0/14396062',
-      '10.9.8.0:0/24',
-    ])
-    expect(parseBlocklist(data('ceph-16.2.15/osd-blocklist-ls-empty.json'))).toEqual([])
   })
 })
 

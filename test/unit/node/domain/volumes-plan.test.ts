@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { clientIp, planVolumes, type VolumeState } from '../../../../src/node/domain/volumes/plan.ts'
+import { planVolumes, type VolumeState } from '../../../../src/node/domain/volumes/plan.ts'
 import { VOLUME } from './fixtures.ts'
 
 const OWN = ['10.90.1.11', 'fd00::11']
@@ -9,15 +9,6 @@ const stranger = { lockId: 'auto 2', locker: 'client.8', address: '10.90.1.12:0/
 function state(change: Partial<VolumeState>): VolumeState {
   return { volume: VOLUME, locks: [], watchers: [], localUsers: [], ...change }
 }
-
-describe('clientIp', () => {
-  it.each([
-    ['10.90.1.11:0/111', '10.90.1.11'],
-    ['v1:10.90.1.11:0/111', '10.90.1.11'],
-    ['[fd00::11]:0/5', 'fd00::11'],
-    ['nonsense', 'nonsense'],
-  ])('%s is at %s', (address, ip) => expect(clientIp(address)).toBe(ip))
-})
 
 describe('planVolumes', () => {
   it('has nothing to do for free volumes', () => {
