@@ -1,6 +1,8 @@
 /** What pvcnoded can do with the cluster key: wiring of everything that needs it. */
 import { type ClusterKey, readClusterKey } from '../adapters/crypto/cluster-key.ts'
+import { createPowerVault } from '../adapters/crypto/power-vault.ts'
 import { createPeerNetwork } from '../adapters/peer/peer-network.ts'
+import { readPowerAccess } from '../adapters/power/power-access.ts'
 import { createLocalServer } from '../adapters/zookeeper/local-server.ts'
 import type { Clock } from '../base/clock.ts'
 import { PvcError } from '../model/errors.ts'
@@ -10,9 +12,9 @@ import type { LocalServer } from '../ports/peer.ts'
 
 /** Reads the cluster key; a missing or unusable one is a fault of the node, not a reason not to run its guests. */
 export async function createClusterLink(config: NodeConfig, clock: Clock, log: Log): Promise<ClusterLink> {
-  const localServer = localServerOf(config)
+  const shared = { localServer: localServerOf(config), readPowerAccess: () => readPowerAccess(config.power) }
   const key = await clusterKeyOrProblem(config.cluster.keyFile)
-  if (typeof key === 'string') return { keyProblem: key, network: undefined, localServer }
+  if (typeof key === 'string') return { keyProblem: key, network: undefined, vault: undefined, ...shared }
   const network = createPeerNetwork({
     self: config.node.name,
     key: key.derive('peer'),
@@ -21,7 +23,7 @@ export async function createClusterLink(config: NodeConfig, clock: Clock, log: L
     clock,
     log: log.child({ component: 'peer' }),
   })
-  return { keyProblem: undefined, network, localServer }
+  return { keyProblem: undefined, network, vault: createPowerVault(key), ...shared }
 }
 
 /** The cluster key, or why there is none, as sentences with the fix. */

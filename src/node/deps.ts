@@ -1,12 +1,14 @@
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../model/config.ts'
 import type { NodeName } from '../model/ids.ts'
+import type { PowerAccess } from '../model/power.ts'
 import type { Ceph } from '../ports/ceph.ts'
 import type { NodeFiles } from '../ports/files.ts'
 import type { Host, Supervisor } from '../ports/host.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
 import type { Log } from '../ports/log.ts'
 import type { LocalServer, PeerNetwork } from '../ports/peer.ts'
+import type { PowerVault } from '../ports/power.ts'
 import type { Store } from '../ports/store.ts'
 import type { HostIdentity } from './keepalive/heartbeat.ts'
 
@@ -19,6 +21,10 @@ export type ClusterLink = {
   readonly keyProblem: string | undefined
   /** Undefined without a cluster key. */
   readonly network: PeerNetwork | undefined
+  /** Undefined without a cluster key. */
+  readonly vault: PowerVault | undefined
+  /** How this node's power is switched, with its secrets. @throws PvcError PVC_CONFIG_INVALID */
+  readonly readPowerAccess: () => Promise<PowerAccess>
   /** The ZooKeeper server of this machine; undefined where there is none. */
   readonly localServer: LocalServer | undefined
 }

@@ -6,6 +6,7 @@ import type { NodeDeps } from './deps.ts'
 import type { FaultBoard } from './faults.ts'
 import type { Membership } from './membership/membership.ts'
 import { createPeerPart } from './peer/peer-part.ts'
+import { createPowerPublisher } from './power/publish.ts'
 
 export type Neighbours = {
   readonly peers: Peers
@@ -23,7 +24,7 @@ export type NeighboursOptions = {
 }
 
 /** Creates the parts; nothing happens before `start`. */
-export function createNeighbours({ deps, faults, index, wake }: NeighboursOptions): Neighbours {
+export function createNeighbours({ deps, faults, index, membership, wake }: NeighboursOptions): Neighbours {
   const { config, link, clock } = deps
   const log = deps.log.child({ component: 'peer' })
   const { coordinators } = config.cluster
@@ -37,6 +38,18 @@ export function createNeighbours({ deps, faults, index, wake }: NeighboursOption
     log,
     faults,
   })
+  const power =
+    link.vault &&
+    createPowerPublisher({
+      self: config.node.name,
+      vault: link.vault,
+      readAccess: link.readPowerAccess,
+      session: () => membership.presence()?.session,
+      clock,
+      log: deps.log.child({ component: 'power' }),
+      faults,
+    })
+  let unsubscribe: (() => void) | undefined
   return {
     peers: part.peers,
     start() {
@@ -45,7 +58,13 @@ export function createNeighbours({ deps, faults, index, wake }: NeighboursOption
         faults.set('CLUSTER_KEY', 'error', `${link.keyProblem} ${effect} Then restart pvcnoded.`)
       }
       part.start()
+      power?.start()
+      // It can be written as soon as there is a session.
+      unsubscribe = membership.state.subscribe(() => power?.trigger())
     },
-    stop: () => part.stop(),
+    async stop() {
+      unsubscribe?.()
+      await Promise.all([part.stop(), power?.stop()])
+    },
   }
 }

@@ -1,4 +1,5 @@
-import type { PowerAccess } from '../model/power.ts'
+import type { NodeName } from '../model/ids.ts'
+import type { PowerAccess, PowerDocument } from '../model/power.ts'
 
 /** What a power controller answered. Nothing but `off`, read back, is evidence. */
 export type PowerAnswer =
@@ -22,3 +23,13 @@ export type Power = {
 }
 
 export type PowerCall = { readonly node: string; readonly deadlineMs: number; readonly signal: AbortSignal }
+
+/** Seals and opens power accesses under the cluster key. */
+export type PowerVault = {
+  /** The document a node publishes; each time with another nonce. */
+  document(node: NodeName, access: PowerAccess): PowerDocument
+  /** Tells whether two accesses of one node are equal without showing them. */
+  fingerprint(node: NodeName, access: PowerAccess): string
+  /** @throws PvcError PVC_STATE_REFUSED when it was sealed under another key or for another node */
+  open(node: NodeName, document: PowerDocument): PowerAccess
+}

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { baseEnv } from './command.ts'
 import { clientEnv } from './daemons.ts'
-import type { BmcFault, PowerAction } from './host.ts'
+import { type BmcFault, bmcFaults, type PowerAction } from './host.ts'
 import { endInstance, findInstance, instanceNames, intoHost, intoRoom } from './instance.ts'
 import { attachLab, type Lab, startLab } from './lab.ts'
 import { type Layout, labSourceDir, type NetworkName, networkNames, repoDir } from './plan.ts'
@@ -173,10 +173,10 @@ program
   })
 program
   .command('bmc <host> <fault> <on|off>')
-  .description('make a BMC lie, fail or slow')
+  .description(`make a BMC bad: ${bmcFaults.join(', ')}`)
   .action((host: string, fault: string, state: string) => {
-    const wanted: BmcFault = oneOf('fault', fault, ['lie', 'fail', 'slow'])
-    lab()
+    const wanted: BmcFault = oneOf('fault', fault, bmcFaults)
+    return lab()
       .host(host)
       .bmc({ [wanted]: state === 'on' })
   })

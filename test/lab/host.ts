@@ -11,7 +11,8 @@ export type PowerAction = 'on' | 'off' | 'crash' | 'reset'
 /** stop = SIGTERM, bounded, stays down; kill = SIGKILL, restarted by the host after 500 ms; pause/resume = SIGSTOP/SIGCONT. */
 export type ServiceAction = 'start' | 'stop' | 'restart' | 'kill' | 'pause' | 'resume'
 /** Ways a BMC can misbehave: says yes and does nothing, refuses, or answers after 3 s. */
-export type BmcFault = 'lie' | 'fail' | 'slow'
+export const bmcFaults = ['lie', 'fail', 'slow', 'reset', 'dead', 'wrong-password'] as const
+export type BmcFault = (typeof bmcFaults)[number]
 /** State of a service; `restarts` counts its ends since the host booted, `pid` is inside the host. */
 export type ServiceState = {
   name: string
@@ -38,7 +39,7 @@ export type Host = {
   /** Pulls the cable of one network, or of all but the BMC's. */
   isolate(network?: NetworkName): Promise<void>
   heal(network?: NetworkName): Promise<void>
-  bmc(faults: Partial<Record<BmcFault, boolean>>): void
+  bmc(faults: Partial<Record<BmcFault, boolean>>): Promise<void>
   /** Path outside of a service's log. */
   log(service: string): string
   /** Path outside of the serial log libvirt writes for a guest defined with guestXml. */
@@ -55,6 +56,24 @@ function parseServices(text: string): ServiceState[] {
       const known = state === 'up' || state === 'down' || state === 'wait' ? state : '?'
       return { name, state: known, pid: pid === '-' ? undefined : Number(pid), restarts: Number(restarts) }
     })
+}
+
+/** Sets the switches that chassis.sh looks at; a BMC that is dead or has another password is another process. */
+async function setBmcFaults(
+  instance: Instance,
+  name: string,
+  faults: Partial<Record<BmcFault, boolean>>,
+): Promise<void> {
+  const switches = join(instance.dir, 'bmc', name)
+  mkdirSync(switches, { recursive: true })
+  for (const [fault, wanted] of Object.entries(faults)) {
+    if (wanted) writeFileSync(join(switches, fault), '')
+    else rmSync(join(switches, fault), { force: true })
+  }
+  if (faults.dead === undefined && faults['wrong-password'] === undefined) return
+  const action = existsSync(join(switches, 'dead')) ? 'stop' : 'restart'
+  const argv = ['bash', join(labSourceDir, 'init/svc.sh'), action, `bmc-${name}`]
+  await runInRoom(instance, argv, { timeoutMs: 20_000 })
 }
 
 /** Handle of host number `index` of a running instance. */
@@ -100,14 +119,7 @@ export function createHost(instance: Instance, index: number): Host {
     services: async () => parseServices((await sh(['svc', 'status'], { timeoutMs: 5000 })).stdout),
     isolate: (network) => cables(named(network), 'down'),
     heal: (network) => cables(named(network), 'up'),
-    bmc: (faults) => {
-      const switches = join(instance.dir, 'bmc', name)
-      mkdirSync(switches, { recursive: true })
-      for (const [fault, wanted] of Object.entries(faults)) {
-        if (wanted) writeFileSync(join(switches, fault), '')
-        else rmSync(join(switches, fault), { force: true })
-      }
-    },
+    bmc: (faults) => setBmcFaults(instance, name, faults),
     log: (service) => join(dir, 'log/pvc', `${service}.log`),
     serialLog: (vm) => join(dir, 'log/libvirt/qemu', `${vm}-serial.log`),
     bootId: () => readFileSync(join(dir, 'boot_id'), 'utf8').trim(),

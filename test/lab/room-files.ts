@@ -21,12 +21,9 @@ LINKS
 `
 }
 
-function putBmc(dir: string, index: number): void {
+function lanConfig(dir: string, index: number, password: string): string {
   const name = hostName(index)
-  const own = join(dir, 'bmc', name)
-  put(
-    join(own, 'lan.conf'),
-    `name "${name}"
+  return `name "${name}"
 set_working_mc 0x20
   startlan 1
     addr ${bmcAddress(index)} 623
@@ -39,16 +36,23 @@ set_working_mc 0x20
   endlan
   chassis_control "${join(labSourceDir, 'init/chassis.sh')} ${dir} ${name} 0x20"
   user 1 true "" "" user 10 none md2 md5 straight
-  user 2 true "${bmcLogin.user}" "${bmcLogin.password}" admin 10 none md2 md5 straight
-`,
-  )
+  user 2 true "${bmcLogin.user}" "${password}" admin 10 none md2 md5 straight
+`
+}
+
+function putBmc(dir: string, index: number): void {
+  const name = hostName(index)
+  const own = join(dir, 'bmc', name)
+  put(join(own, 'lan.conf'), lanConfig(dir, index, bmcLogin.password))
+  put(join(own, 'lan-other.conf'), lanConfig(dir, index, 'another-password'))
   put(
     join(own, 'mc.emu'),
     'mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\nsel_enable 0x20 1000 0x0a\nmc_enable 0x20\n',
   )
   put(join(own, 'state', '.keep'), '')
-  const files = `-c ${join(own, 'lan.conf')} -f ${join(own, 'mc.emu')} -s ${join(own, 'state')}`
-  putService(join(dir, 'root'), `bmc-${name}`, `exec ipmi_sim -n -p ${files}`)
+  const files = `-f ${join(own, 'mc.emu')} -s ${join(own, 'state')}`
+  const choice = `conf=lan; [ -e ${join(own, 'wrong-password')} ] && conf=lan-other`
+  putService(join(dir, 'root'), `bmc-${name}`, `${choice}\nexec ipmi_sim -n -p -c ${own}/$conf.conf ${files}`)
 }
 
 /** Writes the machine room's files into the instance folder `dir`. */

@@ -1,4 +1,6 @@
 /** One fake machine with a real node part of pvcnoded on it. */
+import { ClusterKey } from '../../src/adapters/crypto/cluster-key.ts'
+import { createPowerVault } from '../../src/adapters/crypto/power-vault.ts'
 import type { FakeCeph } from '../../src/adapters/fake/ceph.ts'
 import type { ManualClock } from '../../src/adapters/fake/clock.ts'
 import { FakeFiles } from '../../src/adapters/fake/files.ts'
@@ -22,6 +24,8 @@ export type Surroundings = {
   readonly coordinators: readonly string[]
   readonly peers: FakePeerWorld
 }
+
+const clusterKey = new ClusterKey(Buffer.alloc(32, 7))
 
 type Running = { readonly daemon: NodeDaemon; readonly store: FakeStore; readonly hypervisor: FakeHypervisor }
 
@@ -79,7 +83,13 @@ export class Machine {
         guestKey: async () => Buffer.from('key'),
         startHookProblem: async () => this.hookProblem,
       },
-      link: { keyProblem: undefined, network: peers.network(this.name), localServer: undefined },
+      link: {
+        keyProblem: undefined,
+        network: peers.network(this.name),
+        vault: createPowerVault(clusterKey),
+        readPowerAccess: async () => ({ method: 'none' }),
+        localServer: undefined,
+      },
       supervisor: { ready: () => undefined, status: () => undefined, stopping: () => undefined },
       clock,
       log: this.log,

@@ -13,6 +13,8 @@ export type Command = {
   readonly maxOutputBytes?: number
   /** Aborting it kills the program, e.g. when a lease ended. */
   readonly signal?: AbortSignal
+  /** Its children die with it at the deadline and by `signal`: for programs of others, such as scripts. */
+  readonly isGroup?: boolean
 }
 
 type Output = { readonly stdout: string; readonly stderr: string; readonly durationMs: number }
@@ -51,12 +53,17 @@ export const runCommand: RunCommand = async (command) => {
     env: { ...minimalEnvironment(), ...command.env },
     ...(command.input === undefined ? { stdin: 'ignore' as const } : { input: command.input }),
     ...(command.signal === undefined ? {} : { cancelSignal: command.signal }),
+    detached: command.isGroup === true,
   })
   const release = releasePipes(subprocess, command)
+  const releaseGroup = boundGroup(subprocess.pid, command)
   try {
-    return outcomeOf(await subprocess)
+    const outcome = outcomeOf(await subprocess)
+    if (command.isGroup === true && outcome.kind === 'too-much-output') killGroup(subprocess.pid)
+    return outcome
   } finally {
     release()
+    releaseGroup()
   }
 }
 
@@ -84,6 +91,27 @@ function releasePipes(subprocess: Pipes, command: Command): () => void {
   return () => {
     clearTimeout(timer)
     command.signal?.removeEventListener('abort', afterAbort)
+  }
+}
+
+/** Kills a process group; it keeps its number while any member lives. */
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
+}
+
+/** Kills the group at the deadline or abort, not waiting for pipes that its members hold open. */
+function boundGroup(pid: number | undefined, command: Command): () => void {
+  if (command.isGroup !== true) return () => undefined
+  const kill = () => killGroup(pid)
+  const timer = setTimeout(kill, command.deadlineMs)
+  command.signal?.addEventListener('abort', kill, { once: true })
+  return () => {
+    clearTimeout(timer)
+    command.signal?.removeEventListener('abort', kill)
   }
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # chassis.sh LAB HOST MC get|set|check PARAM [VALUE]...    what ipmi_sim runs for a chassis command
-# Switches beside the BMC's files: lie (says yes, does nothing), fail (error), slow (answers after 3 s; ipmitool then
-# sends again and the action runs twice). Without them it answers in well under a second, as ipmitool expects.
+# Switches beside the BMC's files: lie (says yes, does nothing), fail (error), slow (acts after 3 s, when ipmitool has given
+# up), reset (turns the host on again at once). Without them it answers in well under a second, as ipmitool expects.
 for fd in 3 4 5 6 7 8 9 10 11 12 13 14 15; do eval "exec $fd>&-"; done
 lab=$1 host=$2
 shift 2
@@ -27,7 +27,7 @@ set)
   [ -e "$switches/lie" ] && exit 0
   while [ $# -ge 2 ]; do
     case $1=$2 in
-    power=0) power off ;;
+    power=0) if [ -e "$switches/reset" ]; then power reset; else power off; fi ;;
     power=*) power on ;;
     reset=*) power reset ;;
     shutdown=*) power off ;;

@@ -1,0 +1,4 @@
+import { describePower } from './power.contract.ts'
+import { fakeWorld } from './power-world.ts'
+
+describePower('the fake', fakeWorld, true)
