@@ -1,4 +1,5 @@
 /** `make demo`: brings a cluster up, tells the story, and leaves the cluster running. `make demo-down` ends it. */
+import { maintenanceStory } from './flush-story.ts'
 import { foundationStory } from './foundation-story.ts'
 import { endInstance, findInstance } from './instance.ts'
 import { startLab } from './lab.ts'
@@ -14,6 +15,8 @@ The cluster runs on. Try:
   npm run -s lab -- status
   npm run -s lab -- sh hv1                a shell on the first host
   npm run -s lab -- sh hv1 tail -f /var/log/libvirt/qemu/web-serial.log
+  npm run -s lab -- pvc node flush hv1 --dry-run
+  npm run -s lab -- pvc node flush hv1 -w   then: pvc node ready hv1 -w
   npm run -s lab -- power hv1 reset
   make demo-down                                        ends it and leaves nothing behind`
 
@@ -23,7 +26,7 @@ async function tell(): Promise<void> {
   const startMs = performance.now()
   const lab = await startLab({ name, tied: false, say: (line) => console.log(`  ${line}`) })
   console.log(`  up after ${seconds(performance.now() - startMs)}\n`)
-  for (const [index, step] of [...foundationStory, ...movingStory].entries()) {
+  for (const [index, step] of [...foundationStory, ...movingStory, ...maintenanceStory].entries()) {
     const { seen, tookMs } = await runStep(lab, step)
     console.log(`${String(index + 1).padStart(2)}. ${step.title}\n    ${seen}  [${seconds(tookMs)}]`)
   }

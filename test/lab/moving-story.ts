@@ -1,74 +1,48 @@
 /** The story of moving: a guest changes places live, and stays one guest whatever happens to the move. */
 
-import { readFileSync } from 'node:fs'
 import { startBlackoutMeter } from './blackout.ts'
-import type { Heartbeat } from './guest-record.ts'
 import type { Lab } from './lab.ts'
+import {
+  certifications,
+  defineGuest,
+  ensurePool,
+  expectOnlyAt,
+  hostsOf,
+  type MovedGuest,
+  placeOf,
+  untilCertifiedAgain,
+  untilCopying,
+} from './moved-guest.ts'
 import { pollUntil } from './poll.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
-import { untilVm, vmView } from './vm-view.ts'
+import { nodeViews, untilVm, vmView } from './vm-view.ts'
 
-const vm = 'roamer'
-const uuid = 'aaaaaaaa-0000-4000-8000-000000000003'
-const volume = 'vms/roamer'
+const guest: MovedGuest = { name: 'roamer', uuid: 'aaaaaaaa-0000-4000-8000-000000000003' }
+const vm = guest.name
 /** So slow that a copy of this guest lasts for tens of seconds. */
 const slow = ['--bandwidth', '1']
+/** So slow that a copy lasts for some seconds. */
+const unhurried = ['--bandwidth', '8']
 
-/** Hosts on which libvirt lists the VM's domain, running or not. */
-async function domains(lab: Lab): Promise<string[]> {
-  const found = await Promise.all(
-    lab.hosts.map(async (host) => {
-      if (!(await host.isOn())) return undefined
-      const { stdout } = await host.sh(['virsh', '-q', 'list', '--all', '--name'], {
-        timeoutMs: 15_000,
-        allowFailure: true,
-      })
-      return stdout.split('\n').includes(vm) ? host.name : undefined
-    }),
-  )
-  return found.filter((name) => name !== undefined)
+/** What carries a copy: libvirt's connection and QEMU's. */
+const COPY_PORTS = '{ 16509, 49152-49215 }'
+
+function otherOf(source: string): string {
+  return source === 'hv1' ? 'hv2' : 'hv1'
 }
 
-/** One domain, on that host, with a guest that lost no write and was not started anew since `before`. */
-async function expectOnlyAt(lab: Lab, host: string, before: Heartbeat | undefined): Promise<string> {
-  const wanted = (heartbeat: Heartbeat) => heartbeat.written && (before === undefined || heartbeat.boot === before.boot)
-  const after = await lab.waitForHeartbeat(vm, { host, wanted, ...(before === undefined ? {} : { after: before }) })
-  await pollUntil({ what: `${vm} only at ${host}`, timeoutMs: 20_000 }, async () => {
-    const at = await domains(lab)
-    return at.length === 1 && at[0] === host
-  })
-  const problems = await lab.recordProblems(vm, volume)
-  expectThat(problems.length === 0, `the guest's disk tells: ${problems.join('; ')}`)
-  return `boot ${after.boot}, heartbeat ${before?.n ?? 0} → ${after.n}`
-}
-
-/** How often the host's pvcnoded became certified so far. */
-function certifications(lab: Lab, host: string): number {
-  return readFileSync(lab.host(host).log('pvcnoded'), 'utf8').split('"to":"certified"').length - 1
-}
-
-async function place(lab: Lab): Promise<string> {
-  return (await vmView(lab, vm)).node
-}
-
-/** Waits until memory is being copied. */
-async function untilCopying(lab: Lab, source: string): Promise<void> {
-  await pollUntil({ what: 'a copy under way', timeoutMs: 20_000 }, async () => {
-    const { stdout } = await lab.host(source).sh(['virsh', 'domjobinfo', vm], { timeoutMs: 10_000, allowFailure: true })
-    return /Job type:\s+Unbounded/.test(stdout) && /Memory processed:\s+[1-9]/.test(stdout)
+async function untilAt(lab: Lab, node: string, timeoutMs = 60_000): Promise<void> {
+  await pollUntil({ what: `${vm} at ${node}`, timeoutMs }, async () => {
+    const view = await vmView(lab, vm)
+    return view.node === node && view.state === 'start'
   })
 }
 
 const defined: StoryStep = {
   title: 'a guest to be moved runs on the first host',
   async run(lab) {
-    const { stdout } = await lab.pvc(['-q', 'storage', 'pool', 'list', '-f', 'raw'], { allowFailure: true })
-    if (!stdout.includes('vms')) {
-      await lab.pvc(['-q', 'storage', 'pool', 'add', 'vms', '8', '--replcfg', 'copies=1,mincopies=1'])
-    }
-    await lab.pvc(['-q', 'storage', 'volume', 'add', 'vms', 'roamer', '64M'])
-    const file = lab.sharedFile('roamer.xml', await lab.guestXml({ name: vm, uuid, volume }))
-    await lab.pvc(['-q', 'vm', 'define', '-t', 'hv1', file])
+    await ensurePool(lab)
+    await defineGuest(lab, guest, 'hv1')
     await lab.pvc(['-q', 'vm', 'start', vm])
     const heartbeat = await lab.waitForHeartbeat(vm, { wanted: (each) => each.written && each.ip !== undefined })
     return `at hv1, address ${heartbeat.ip}`
@@ -83,7 +57,7 @@ const live: StoryStep = {
     const startMs = performance.now()
     await lab.pvc(['-q', 'vm', 'migrate', vm, '-t', 'hv2', '-w'])
     const tookMs = performance.now() - startMs
-    const seen = await expectOnlyAt(lab, 'hv2', before)
+    const seen = await expectOnlyAt(lab, guest, 'hv2', before)
     const blackoutMs = await meter.end()
     expectThat(blackoutMs < 2000, `the guest was silent for ${seconds(blackoutMs)}`)
     return `hv1 → hv2 in ${seconds(tookMs)}, silent for ${Math.round(blackoutMs)} ms; ${seen}`
@@ -95,7 +69,7 @@ const home: StoryStep = {
   async run(lab) {
     const before = await lab.waitForHeartbeat(vm)
     await lab.pvc(['-q', 'vm', 'unmigrate', vm, '-w'])
-    return expectOnlyAt(lab, 'hv1', before)
+    return expectOnlyAt(lab, guest, 'hv1', before)
   },
 }
 
@@ -104,10 +78,34 @@ const cancel: StoryStep = {
   async run(lab) {
     const before = await lab.waitForHeartbeat(vm)
     await lab.pvc(['-q', 'vm', 'migrate', vm, '-t', 'hv2', ...slow])
-    await untilCopying(lab, 'hv1')
+    await untilCopying(lab, guest, 'hv1')
+    const shown = await pollUntil({ what: 'figures of the copy', timeoutMs: 10_000 }, async () => {
+      const { stdout } = await lab.pvc(['-q', 'vm', 'info', vm])
+      return /(\d+) % copied, .*/.exec(stdout)?.[0]
+    })
     await lab.pvc(['-q', 'vm', 'migrate', vm, '--cancel'])
-    await pollUntil({ what: 'no migration', timeoutMs: 20_000 }, async () => (await vmView(lab, vm)).state === 'start')
-    return expectOnlyAt(lab, 'hv1', before)
+    await untilVm(lab, vm, 'start', 20_000)
+    return `${await expectOnlyAt(lab, guest, 'hv1', before)}; info had said: ${shown}`
+  },
+}
+
+const twoAtOnce: StoryStep = {
+  title: 'two moves at once: one is carried out, the other hears of it; force supersedes',
+  async run(lab) {
+    const before = await lab.waitForHeartbeat(vm)
+    const ask = (target: string) => lab.pvc(['-q', 'vm', 'move', vm, '-t', target, ...slow], { allowFailure: true })
+    const answers = await Promise.all([ask('hv2'), ask('hv3')])
+    const refused = answers.filter(({ exitCode }) => exitCode !== 0)
+    expectThat(refused.length === 1, `of two moves at once ${2 - refused.length} were accepted`)
+    const why = refused[0]?.stderr.trim() ?? ''
+    expectThat(why.includes('on its way to'), `the second move was told: ${why}`)
+    const target = answers[0]?.exitCode === 0 ? 'hv2' : 'hv3'
+    const other = target === 'hv2' ? 'hv3' : 'hv2'
+    await untilCopying(lab, guest, 'hv1')
+    await lab.pvc(['-q', 'vm', 'move', vm, '-t', other, '--force', '-w'])
+    const seen = await expectOnlyAt(lab, guest, other, before)
+    await lab.pvc(['-q', 'vm', 'move', vm, '-t', 'hv1', '-w'])
+    return `first to ${target}, superseded to ${other}; ${seen}; the loser was told: ${why}`
   },
 }
 
@@ -115,33 +113,89 @@ function daemonKilled(which: 'source' | 'target'): StoryStep {
   return {
     title: `kill -9 of the ${which}’s pvcnoded in the middle of the copy`,
     async run(lab) {
-      const source = await place(lab)
-      const target = source === 'hv1' ? 'hv2' : 'hv1'
+      const source = await placeOf(lab, guest)
+      const target = otherOf(source)
       const before = await lab.waitForHeartbeat(vm)
-      await lab.pvc(['-q', 'vm', 'move', vm, '-t', target, '--bandwidth', '8'])
-      await untilCopying(lab, source)
+      await lab.pvc(['-q', 'vm', 'move', vm, '-t', target, ...unhurried])
+      await untilCopying(lab, guest, source)
       await lab.host(which === 'source' ? source : target).service('pvcnoded', 'kill')
-      await pollUntil({ what: `${vm} at ${target}`, timeoutMs: 60_000 }, async () => {
-        const view = await vmView(lab, vm)
-        return view.node === target && view.state === 'start'
-      })
-      return `${source} → ${target}; ${await expectOnlyAt(lab, target, before)}`
+      await untilAt(lab, target)
+      return `${source} → ${target}; ${await expectOnlyAt(lab, guest, target, before)}`
     },
   }
+}
+
+/** When the daemons die, in ms after the order: while the target makes ready, copies, and is handed over. */
+const DEATHS_MS = [0, 100, 250, 400, 550, 700, 850, 1000, 1200]
+
+const killedAnyTime: StoryStep = {
+  title: 'kill -9 of both pvcnoded at any moment of a move',
+  async run(lab) {
+    const before = await lab.waitForHeartbeat(vm)
+    const ends: string[] = []
+    for (const afterMs of DEATHS_MS) {
+      const source = await placeOf(lab, guest)
+      const target = otherOf(source)
+      const lives = [certifications(lab, source), certifications(lab, target)] as const
+      await lab.pvc(['-q', 'vm', 'move', vm, '-t', target])
+      const orderedMs = performance.now()
+      await pollUntil({ what: 'the moment', timeoutMs: 5000, intervalMs: 10 }, async () => {
+        return performance.now() - orderedMs >= afterMs
+      })
+      await Promise.all([source, target].map((host) => lab.host(host).service('pvcnoded', 'kill')))
+      await untilCertifiedAgain(lab, source, lives[0])
+      await untilCertifiedAgain(lab, target, lives[1])
+      // It may have been too late for the target to be a place to go to: then it stays, and says why.
+      await untilVm(lab, vm, 'start', 60_000)
+      const { node } = await vmView(lab, vm)
+      await expectOnlyAt(lab, guest, node, await lab.waitForHeartbeat(vm))
+      ends.push(`${afterMs} ms ${node === target ? 'moved' : 'stayed'}`)
+      if (node === source) await lab.pvc(['-q', 'vm', 'migrate', vm, '--cancel'], { allowFailure: true })
+    }
+    return `${ends.join(', ')}; ${await expectOnlyAt(lab, guest, await placeOf(lab, guest), before)}`
+  },
+}
+
+const copyCut: StoryStep = {
+  title: 'the network of the copy is cut in the middle: the guest stays, and moves when it is back',
+  async run(lab) {
+    const source = await placeOf(lab, guest)
+    const target = otherOf(source)
+    const before = await lab.waitForHeartbeat(vm)
+    await lab.pvc(['-q', 'vm', 'move', vm, '-t', target, '--force-live', ...slow])
+    await untilCopying(lab, guest, source)
+    const rules = [
+      'add table inet cut',
+      'add chain inet cut in { type filter hook input priority 0; }',
+      `add rule inet cut in tcp dport ${COPY_PORTS} drop`,
+      `add rule inet cut in tcp sport ${COPY_PORTS} drop`,
+    ].join('\n')
+    await lab.host(target).sh(['nft', rules])
+    const cutMs = performance.now()
+    await untilVm(lab, vm, 'start', 90_000)
+    const gaveUpMs = performance.now() - cutMs
+    const seen = await expectOnlyAt(lab, guest, source, before)
+    await lab.host(target).sh(['nft', 'delete table inet cut'])
+    const { move_failed_reason: why } = await vmView(lab, vm)
+    await lab.pvc(['-q', 'vm', 'move', vm, '-t', target, '-w'], { timeoutMs: 60_000 })
+    await expectOnlyAt(lab, guest, target, before)
+    return `given up after ${seconds(gaveUpMs)}, then moved; ${seen} (${why})`
+  },
 }
 
 const targetCut: StoryStep = {
   title: 'power-cut of the target in the middle of the copy: the guest stays at the source',
   async run(lab) {
-    const source = await place(lab)
+    const source = await placeOf(lab, guest)
     const before = await lab.waitForHeartbeat(vm)
     await lab.pvc(['-q', 'vm', 'migrate', vm, '-t', 'hv3', '--force-live', ...slow])
-    await untilCopying(lab, source)
+    await untilCopying(lab, guest, source)
+    const lives = certifications(lab, 'hv3')
     await lab.host('hv3').power('off')
     await untilVm(lab, vm, 'start', 60_000)
-    const seen = await expectOnlyAt(lab, source, before)
+    const seen = await expectOnlyAt(lab, guest, source, before)
     await lab.host('hv3').power('on')
-    await lab.pvc(['-q', 'vm', 'migrate', vm, '--cancel'], { allowFailure: true })
+    await untilCertifiedAgain(lab, 'hv3', lives)
     return `stayed at ${source}; ${seen}`
   },
 }
@@ -149,20 +203,37 @@ const targetCut: StoryStep = {
 const sourceCut: StoryStep = {
   title: 'power-cut of the source after the hand-over: the guest runs on at the target',
   async run(lab) {
-    const source = await place(lab)
-    const target = source === 'hv1' ? 'hv2' : 'hv1'
+    const source = await placeOf(lab, guest)
+    const target = otherOf(source)
     const before = await lab.waitForHeartbeat(vm)
     await lab.pvc(['-q', 'vm', 'move', vm, '-t', target, '-w'])
     const lives = certifications(lab, source)
     await lab.host(source).power('off')
-    const seen = await expectOnlyAt(lab, target, before)
+    const seen = await expectOnlyAt(lab, guest, target, before)
     await lab.host(source).power('on')
-    // Its old proof of life stands for some seconds; only the new one makes it a place to move to.
-    await pollUntil(
-      { what: `${source} certified again`, timeoutMs: 30_000 },
-      async () => certifications(lab, source) > lives,
-    )
+    await untilCertifiedAgain(lab, source, lives)
     return `${source} was cut off, ${seen}`
+  },
+}
+
+const removed: StoryStep = {
+  title: 'a VM removed in the middle of a move leaves nothing anywhere',
+  async run(lab) {
+    const source = await placeOf(lab, guest)
+    await pollUntil({ what: 'every node in daemon state run', timeoutMs: 30_000 }, async () =>
+      (await nodeViews(lab)).every((node) => node.daemon_state === 'run'),
+    )
+    await lab.pvc(['-q', 'vm', 'move', vm, '-t', otherOf(source), ...slow])
+    await untilCopying(lab, guest, source)
+    const startMs = performance.now()
+    await lab.pvc(['-q', 'vm', 'remove', '-y', vm], { timeoutMs: 90_000 })
+    const tookMs = performance.now() - startMs
+    await pollUntil({ what: 'no domain anywhere', timeoutMs: 20_000 }, async () => {
+      return (await hostsOf(lab, guest)).length === 0
+    })
+    const { stdout } = await lab.rbd(['ls', 'vms'])
+    expectThat(!stdout.includes(vm), 'the volume is still there')
+    return `no domain and no volume is left, ${seconds(tookMs)}`
   },
 }
 
@@ -173,8 +244,12 @@ export const movingStory: readonly StoryStep[] = [defined, live, home]
 export const movingTroubles: readonly StoryStep[] = [
   ...movingStory,
   cancel,
+  twoAtOnce,
   daemonKilled('source'),
   daemonKilled('target'),
+  killedAnyTime,
+  copyCut,
   targetCut,
   sourceCut,
+  removed,
 ]

@@ -3,7 +3,15 @@ import type { Lab } from './lab.ts'
 import { pollUntil } from './poll.ts'
 
 /** The fields of `pvc vm info -f json` that stories look at. */
-export type VmView = { name: string; state: string; node: string; failed_reason: string; uuid: string }
+export type VmView = {
+  name: string
+  state: string
+  node: string
+  failed_reason: string
+  move_failed_reason: string
+  migration: { to: string; percent: number | null } | null
+  uuid: string
+}
 /** The fields of `pvc node list -f json` that stories look at. */
 export type NodeView = { name: string; daemon_state: string; domain_state: string; pvc_version: string }
 

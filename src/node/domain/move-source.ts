@@ -103,7 +103,9 @@ function copy(
     const maxDowntimeMs = spec.meta.migrationMaxDowntimeMs
     return decision(memory, { kind: 'copy', migration, policy: orderOf(spec).policy, maxDowntimeMs })
   }
-  if (job === undefined || o.nowMs - memory.progressAtMs < PROGRESS_MS) return decision(memory, undefined, PROGRESS_MS)
+  // libvirt's first figures are zeros, before it knows how much there is to copy.
+  const isTold = job !== undefined && job.totalMiB > 0 && o.nowMs - memory.progressAtMs >= PROGRESS_MS
+  if (!isTold) return decision(memory, undefined, PROGRESS_MS)
   const isNews = JSON.stringify(status.migration?.progress) !== JSON.stringify(job)
   const next: VmMemory = { ...memory, progressAtMs: o.nowMs }
   if (!isNews) return decision(next, undefined, PROGRESS_MS)
@@ -151,12 +153,17 @@ function fail(o: VmObservation, spec: VmSpec, reason: string, memory: VmMemory):
 }
 
 /**
- * The source's domain is gone in the middle of a migration: hand the record over when the copy is complete and cannot be
- * older than the disk, otherwise the migration is over and the VM starts cold.
+ * The source's domain is gone in the middle of a migration (protocol L4): hand the record over when the copy is complete
+ * and cannot be older than the disk, otherwise the migration is over and the VM starts cold. libvirt may have ended the
+ * migration by itself, while this daemon or the target's was away; so the target is given time to say what it has.
  */
 export function decideSourceGone(o: VmObservation, migration: Migration, memory: VmMemory): VmDecision {
-  if (migration.step === 'copy' && isComplete(o, migration) && !o.move.isResumedSinceSwitch) {
-    return handOver(o, migration, memory)
+  const { copyCall, isResumedSinceSwitch } = o.move
+  const hasFailed = copyCall?.id === migration.id && copyCall.error !== undefined
+  if (migration.step === 'copy' && !isResumedSinceSwitch) {
+    if (isComplete(o, migration)) return handOver(o, migration, memory)
+    const wait = waited(o, memory, `gone ${migration.id}`)
+    if (!hasFailed && wait.ms < OUTCOME_MS) return decision(wait.memory, undefined, SWITCHED_LOOK_MS)
   }
   return decision(memory, { kind: 'write', why: 'the guest ended while it was moved', patch: { migration: null } })
 }

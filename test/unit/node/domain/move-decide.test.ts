@@ -112,8 +112,18 @@ const sourceRows: readonly (readonly [name: string, o: VmObservation, expected: 
     'write handed over',
   ],
   [
-    'domain gone, copy not complete: starts cold',
+    'domain gone, target has not said what it has: waits',
     source(COPY, { arrival: said('prepared') }, { domain: undefined, permit: undefined }),
+    'nothing',
+  ],
+  [
+    'domain gone, the copy failed: starts cold',
+    source(COPY, { arrival: said('prepared'), copyCall: returned('lost') }, { domain: undefined, permit: undefined }),
+    'write the guest ended while it was moved',
+  ],
+  [
+    'domain gone before anything was copied: starts cold',
+    source(OUT, { arrival: said('prepared') }, { domain: undefined, permit: undefined }),
     'write the guest ended while it was moved',
   ],
   [
@@ -285,6 +295,15 @@ describe('the source of a move', () => {
     const first = decideVm(o)
     const at = (ms: number) => word(decideVm({ ...o, memory: first.memory, nowMs: o.nowMs + ms }).action)
     expect([at(14_999), at(15_000)]).toEqual(['nothing', 'write the move failed'])
+  })
+
+  it('gives the target 10 s to say that it has the copy of a guest that is gone here', () => {
+    const o = source(COPY, { arrival: said('prepared') }, { domain: undefined, permit: undefined })
+    const first = decideVm(o)
+    const at = (ms: number) => word(decideVm({ ...o, memory: first.memory, nowMs: o.nowMs + ms }).action)
+    expect([at(9999), at(10_000)]).toEqual(['nothing', 'write the guest ended while it was moved'])
+    const late = { ...o, memory: first.memory, nowMs: o.nowMs + 5000, move: { ...o.move, arrival: said('complete') } }
+    expect(word(decideVm(late).action)).toBe('write handed over')
   })
 
   it('lets a guest run on that libvirt left paused without a complete copy', () => {
