@@ -34,7 +34,6 @@ const bound = guestOf('bound', 3)
 const sleeper = guestOf('sleeper', 4)
 
 const WAIT = { timeoutMs: 120_000 }
-
 type Beats = ReadonlyMap<MovedGuest, Heartbeat>
 
 async function beats(lab: Lab, guests: readonly MovedGuest[]): Promise<Beats> {
@@ -149,11 +148,8 @@ const nowhere: StoryStep = {
     const said = stderr.split('\n').findLast((line) => line.includes(`"${bound.name}"`)) ?? ''
     expectThat(said.includes('shut down, starts again when the node is ready'), `of ${bound.name} was said: ${said}`)
     await lab.pvc(['-q', 'node', 'ready', 'hv1', '-w'], WAIT)
-    const after = await lab.waitForHeartbeat(bound.name, {
-      host: 'hv1',
-      after: last,
-      wanted: (each) => each.boot !== last.boot && each.written,
-    })
+    const wanted = (each: Heartbeat) => each.boot !== last.boot && each.written
+    const after = await lab.waitForHeartbeat(bound.name, { host: 'hv1', after: last, wanted })
     await expectSound(lab, bound)
     await expectSame(lab, before)
     await lab.pvc(['-q', 'vm', 'remove', '-y', bound.name])

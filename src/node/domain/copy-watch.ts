@@ -10,6 +10,7 @@ export function createCopyWatch(onNews: () => void) {
   let copyCall: CopyCall | undefined
   let isResumedSinceSwitch = false
   let isSwitched = false
+  let ended: Promise<void> = Promise.resolve()
   return {
     look: (): MoveLook => ({
       copyCall,
@@ -25,11 +26,13 @@ export function createCopyWatch(onNews: () => void) {
         if (copyCall?.id === id) copyCall = { id, state: 'returned', error }
         onNews()
       }
-      run().then(
+      ended = run().then(
         () => returned(undefined),
         (error: unknown) => returned(errorChain(error)),
       )
     },
+    /** Resolves when the latest call has returned, well or not. */
+    ended: (): Promise<void> => ended,
     /** Takes libvirt's lifecycle events of the domain in their order. */
     event(event: string, detail: string): void {
       if (event === 'suspended' && detail === 'migrated') {

@@ -1,3 +1,5 @@
+import { sleep } from '../../base/clock.ts'
+import { withDeadline } from '../../base/deadline.ts'
 import { Reconciler } from '../../base/reconciler.ts'
 import { errorChain, hasCode } from '../../model/errors.ts'
 import type { VmUuid } from '../../model/ids.ts'
@@ -14,6 +16,9 @@ const RESCAN_MS = 30_000
 const RETRY_MS = 2000
 /** A pass does so many steps at most before it gives way; the next pass goes on. */
 const MAX_STEPS = 12
+/** So long a stop waits for libvirt to call a copy off, or for a copy that is complete to be handed over. */
+const LEAVE_MS = 3000
+const LEAVE_LOOK_MS = 20
 
 /** Actions whose effect comes later: looking again at once would only repeat them. */
 const TAKES_TIME: ReadonlySet<string> = new Set(['shutdown', 'abort-copy'])
@@ -23,6 +28,7 @@ export type VmReconciler = {
   trigger(): void
   /** libvirt said something about this VM's domain. */
   event(event: string, detail: string): void
+  /** Ends the loop. A copy under way is called off, or handed over when it is complete: nobody would do it afterwards. */
   stop(): Promise<void>
 }
 
@@ -31,6 +37,7 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
   const log = nodePorts.log.child({ component: 'domain', vm: uuid })
   const ports: DomainPorts = { ...nodePorts, log }
   let memory: VmMemory = FIRST_MEMORY
+  let isLeaving = false
   const board = createProblemBoard(ports, uuid)
   const copies = createCopyWatch(() => loop.trigger())
 
@@ -39,6 +46,7 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
     const certificate = ports.certificate()
     if (certificate === undefined) return { isIdle: true, wakeInMs: undefined }
     const observed = await observeVm(ports, certificate, uuid, memory, copies.look())
+    isLeaving = observed.status?.value.migration?.from.node === ports.self
     board.setTrusted(observed.observation.isSeqTrusted)
     const decision = decideVm(observed.observation)
     memory = decision.memory
@@ -63,6 +71,24 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
     return { wakeInMs: RETRY_MS }
   }
 
+  /**
+   * libvirt goes on with a copy after this daemon is gone, and the guest would then stand still until a daemon is back.
+   * What is called off begins anew with the next daemon.
+   */
+  async function leaveNoCopy() {
+    if (copies.look().copyCall?.state !== 'running') return
+    const { clock } = ports
+    const endMs = clock.nowMs() + LEAVE_MS
+    log.info({}, 'calling the copy off, because this daemon ends')
+    await ports.hypervisor.abortMigration(uuid)
+    await withDeadline(clock, LEAVE_MS, 'the end of a copy', copies.ended())
+    if (copies.look().copyCall?.error !== undefined) return
+    do {
+      await pass()
+      await sleep(clock, LEAVE_LOOK_MS)
+    } while (isLeaving && clock.nowMs() < endMs)
+  }
+
   const loop = new Reconciler({
     clock: ports.clock,
     pass,
@@ -81,6 +107,11 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
     },
     async stop() {
       await loop.stop()
+      try {
+        await leaveNoCopy()
+      } catch (error) {
+        log.warn({ error: errorChain(error) }, 'a copy is still under way; the next daemon sees to it')
+      }
       board.show([])
       board.setTrusted(true)
     },

@@ -23,6 +23,14 @@ async function moving(change: Partial<VmSpec['meta']> = {}, order: Partial<MoveO
 /** Time until the copy is under way. */
 const INTO_COPY_MS = 400
 
+/** Lets time go by in which the daemons hear of every change; a jump of the clock would leave them none. */
+async function advance(world: World, ms: number): Promise<void> {
+  for (let goneMs = 0; goneMs < ms; goneMs += 10) {
+    await world.until(() => true)
+    await world.clock.advance(10)
+  }
+}
+
 function runsAt(node: 'hv1' | 'hv2') {
   return (status: { run: { node: string } | null; phase: string }) =>
     status.run?.node === node && status.phase === 'running'
@@ -134,7 +142,7 @@ describe('a live move and what can happen to it', () => {
 
   it.each([0, 150, 400, 650, 720, 800, 900, 1000])('source daemon killed %i ms after the order', async (afterMs) => {
     const { world } = await moving()
-    await world.clock.advance(afterMs)
+    await advance(world, afterMs)
     world.hv1.killDaemon()
     await world.clock.advance(3000)
     world.assertOneDomain()
@@ -144,9 +152,37 @@ describe('a live move and what can happen to it', () => {
     world.assertOneDomain()
   })
 
+  it.each([0, 150, 400, 650, 720, 800, 900, 1000])(
+    'source daemon stopped for long, %i ms after the order',
+    async (afterMs) => {
+      const { world, pid } = await moving()
+      await advance(world, afterMs)
+      const stopped = world.hv1.stopDaemon()
+      await world.clock.advance(3000)
+      await stopped
+      // Nobody is there to hand anything over, so the guest runs on here, or had arrived.
+      await world.clock.advance(60_000)
+      world.assertOneDomain()
+      const domains = [world.hv1, world.hv2].flatMap(({ libvirtd }) => libvirtd.domains.get(UUID) ?? [])
+      console.log(
+        afterMs,
+        (await world.status()).migration?.step,
+        world.hv1.libvirtd.domains.size,
+        world.hv2.libvirtd.domains.size,
+        domains.map((d) => d.state),
+      )
+      expect(domains.map(({ state }) => state)).toEqual(['running'])
+      if (world.hv1.libvirtd.domains.size > 0) expect(domains[0]?.run?.pid).toBe(pid)
+      world.hv1.restartDaemon()
+      const status = await world.until(runsAt('hv2'), 60_000)
+      expect(status.restarts).toBe(0)
+      world.assertOneDomain()
+    },
+  )
+
   it.each([0, 150, 400, 650, 720, 800, 900, 1000])('target daemon killed %i ms after the order', async (afterMs) => {
     const { world } = await moving()
-    await world.clock.advance(afterMs)
+    await advance(world, afterMs)
     world.hv2.killDaemon()
     await world.clock.advance(3000)
     world.assertOneDomain()

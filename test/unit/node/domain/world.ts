@@ -16,7 +16,7 @@ import { tree } from '../../../../src/schema/tree.ts'
 import { nodeStatus } from '../../../api/cluster.ts'
 import { spec as specOf, UUID, VOLUME } from './fixtures.ts'
 
-const XML = `<domain type='qemu'><name>web</name><uuid>${UUID}</uuid><devices><disk type='network'><source protocol='rbd' name='${VOLUME}'/></disk></devices></domain>`
+const XML = `<domain type='qemu'><name>web</name><memory unit='MiB'>1024</memory><uuid>${UUID}</uuid><devices><disk type='network'><source protocol='rbd' name='${VOLUME}'/></disk></devices></domain>`
 
 /** One fake machine with its daemon's domain part. */
 export class Machine {
