@@ -44,6 +44,7 @@ export const ReadinessCheck = z.object({
   /** One sentence: what was found, and what to do when it is not well. */
   message: z.string(),
 })
+export type ReadinessCheck = z.infer<typeof ReadinessCheck>
 /** Result of a fence test of one node. Writer: the primary. */
 export const Readiness = z.object({
   node: NodeName,
@@ -54,3 +55,12 @@ export const Readiness = z.object({
   checks: z.array(ReadinessCheck),
 })
 export type Readiness = z.infer<typeof Readiness>
+
+/** An operator's wish for a test of one node. Writer: the API. It is answered by a {@link Readiness} with `run` at least `wish`. */
+export const FenceTestWish = z.object({
+  wish: z.number().int().positive(),
+  by: z.string(),
+  /** Wall time, for display only. */
+  at: z.number(),
+})
+export type FenceTestWish = z.infer<typeof FenceTestWish>

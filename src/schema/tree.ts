@@ -6,7 +6,7 @@ import { FenceJournal, FenceOrder } from '../model/fence.ts'
 import { FlushRun, FlushTurn } from '../model/flush.ts'
 import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
 import { NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
-import { PowerDocument, Readiness } from '../model/power.ts'
+import { FenceTestWish, PowerDocument, Readiness } from '../model/power.ts'
 import { Pool, Volume } from '../model/storage.ts'
 import { json } from './codec.ts'
 import type { Dir, Key } from './key.ts'
@@ -25,6 +25,7 @@ const codecs = {
   fenceOrder: json(FenceOrder),
   power: json(PowerDocument),
   readiness: json(Readiness),
+  fenceTest: json(FenceTestWish),
   primaryWanted: json(PrimaryWanted),
   primaryStatus: json(PrimaryStatus),
   flush: json(FlushRun),
@@ -71,6 +72,7 @@ export const tree = {
     fenceOrder: { path: `/nodes/${name}/fence-order`, codec: codecs.fenceOrder } satisfies Key<FenceOrder>,
     power: { path: `/nodes/${name}/power`, codec: codecs.power } satisfies Key<PowerDocument>,
     readiness: { path: `/nodes/${name}/readiness`, codec: codecs.readiness } satisfies Key<Readiness>,
+    fenceTest: { path: `/nodes/${name}/fence-test`, codec: codecs.fenceTest } satisfies Key<FenceTestWish>,
     flush: { path: `/nodes/${name}/flush`, codec: codecs.flush } satisfies Key<FlushRun>,
   }),
   vms: dir('/vms', codecs.vm),

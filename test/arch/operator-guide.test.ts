@@ -15,9 +15,9 @@ function faultIds(text: string): string[] {
     .filter((id) => !id.startsWith('PVC_'))
 }
 
-/** Faults are raised by the node, and by the model for nodes and VMs as seen from outside. */
+/** Faults are raised by the node, by the fencer, and by the model for nodes and VMs as seen from outside. */
 const raised = new Set(
-  [...sourceFiles('src/node'), ...sourceFiles('src/model')].flatMap((file) => faultIds(readSource(file))),
+  ['src/node', 'src/model', 'src/fence'].flatMap(sourceFiles).flatMap((file) => faultIds(readSource(file))),
 )
 const explained = [...guide.matchAll(/^#### `([A-Z_]+)`$/gm)].map(([, id = '']) => id)
 
