@@ -44,6 +44,7 @@ export default defineConfig({
       quick('scenario'),
       quick('api'),
       quick('cli'),
+      quick('sim'),
       // The parser of these is native code that crashes when two threads load it at once.
       quick('arch', 'forks'),
       real('contract', ['test/contract/**/*.test.ts', 'test/native/**/*.test.ts'], 120_000),

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 
 process.chdir(join(import.meta.dirname, '..'))
 const reports = '.cache/test-reports'
-const quickProjects = ['unit', 'scenario', 'api', 'cli', 'arch']
+const quickProjects = ['unit', 'scenario', 'api', 'cli', 'arch', 'sim']
 
 /** Plain commands count as one test each; vitest runs count the tests of their report. */
 const steps = [

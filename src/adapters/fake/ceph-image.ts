@@ -79,6 +79,8 @@ export class FakeCephClient {
   state: 'alive' | 'dead' = 'alive'
   /** False while its host is cut off: its writes hang, its watches expire. */
   isReachable = true
+  /** It ended without an orderly end: writes of it may still be on their way. */
+  wasKilled = false
   readonly #world: FakeCephWorld
   readonly #images = new Set<FakeImage>()
 
@@ -121,6 +123,7 @@ export class FakeCephClient {
   die(): void {
     if (this.state === 'dead') return
     this.state = 'dead'
+    this.wasKilled = true
     this.#expireWatches()
   }
 

@@ -5,7 +5,7 @@ import type { Pool, PoolStats, VolumeInfo, VolumeLock, VolumeWatcher } from '../
 import { clientIp, entriesOf } from '../../model/storage-address.ts'
 import type { Ceph } from '../../ports/ceph.ts'
 import { boundCall, FakeScript, runOutcome } from './calls.ts'
-import { FakeCephClient, FakeImage, type FakeWrite } from './ceph-image.ts'
+import { FakeCephClient, type FakeCephWorld, FakeImage, type FakeWrite } from './ceph-image.ts'
 
 export type FakeCephVerb = keyof Ceph
 
@@ -48,11 +48,16 @@ export class FakeCeph implements Ceph {
 
   /** Makes a volume at once, with its pool. */
   addVolume(volume: string, sizeBytes = 1024 ** 3): FakeImage {
-    const image = new FakeImage(this, volume, sizeBytes)
+    const image = new FakeImage(this.worldOf(volume), volume, sizeBytes)
     this.#images.set(volume, image)
     const name = volume.split('/')[0] as PoolName
     if (!this.#pools.has(name)) this.#pools.set(name, { name, pgs: 8, tier: 'default', copies: 3, minCopies: 2 })
     return image
+  }
+
+  /** What an image sees of the cluster; a simulation gives each one servers of its own. */
+  protected worldOf(_volume: string): FakeCephWorld {
+    return this
   }
 
   /** Another machine's client takes the lock of `volume` and lives on. */

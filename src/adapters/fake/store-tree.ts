@@ -118,6 +118,11 @@ export class FakeTree implements TreeView {
     return { get: (path) => rawNode(nodes.get(path)), children: (path) => namesOf(nodes.get(path)) }
   }
 
+  /** The next transactions have numbers above this one, as under a new leader. */
+  skipTo(zxid: bigint): void {
+    if (zxid > this.#zxid) this.#zxid = zxid
+  }
+
   /** Every path with its text, parents before children, for assertions. */
   dump(): ReadonlyMap<string, string> {
     return new Map([...this.#nodes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, node]) => [path, node.text]))

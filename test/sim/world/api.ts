@@ -1,0 +1,117 @@
+/** The operator and the API: the real operations over a connection and an index of their own. */
+import { isVmSpec } from '../../../src/model/domain.ts'
+import { errorChain, PvcError } from '../../../src/model/errors.ts'
+import { NodeName, VmUuid } from '../../../src/model/ids.ts'
+import { initialiseCluster, setMaintenance } from '../../../src/operations/cluster.ts'
+import type { OperationsDeps } from '../../../src/operations/deps.ts'
+import { type DomainWish, setDomainWish } from '../../../src/operations/node-flush.ts'
+import type { PowerAction } from '../../../src/operations/plan.ts'
+import { PoolStatsCache } from '../../../src/operations/pool-stats.ts'
+import { defineVm } from '../../../src/operations/vm-define.ts'
+import { removeVm } from '../../../src/operations/vm-delete.ts'
+import { setVmPower } from '../../../src/operations/vm-edit.ts'
+import { moveVm } from '../../../src/operations/vm-move.ts'
+import type { Ceph } from '../../../src/ports/ceph.ts'
+import type { Store } from '../../../src/ports/store.ts'
+import { tree } from '../../../src/schema/tree.ts'
+import { createIndex, type Index } from '../../../src/view/index.ts'
+import { clusterCollection, nodesCollection, vmsCollection } from '../../../src/view/tree-collections.ts'
+import type { Engine } from '../engine/engine.ts'
+import { simLog } from '../engine/log.ts'
+import type { SimProcess } from '../engine/process.ts'
+
+const POLICY = {} as const
+
+export type ApiOptions = {
+  readonly engine: Engine
+  readonly process: SimProcess
+  readonly store: Store
+  readonly ceph: Ceph
+}
+
+export class Api {
+  readonly #options: ApiOptions
+  readonly #deps: OperationsDeps
+  readonly #index: Index
+
+  constructor(options: ApiOptions) {
+    this.#options = options
+    const { engine, store, ceph, process } = options
+    const { clock } = process
+    const log = simLog(engine, 'operator')
+    const parts = nodesCollection(['status', 'alive', 'flush'])
+    this.#index = createIndex({ store, clock, log, collections: [clusterCollection(), parts, vmsCollection()] })
+    this.#deps = {
+      store,
+      index: this.#index,
+      ceph,
+      poolStats: new PoolStatsCache({ ceph, clock, log }),
+      clock,
+      log,
+      defaults: { maxDowntimeMs: 300 },
+    }
+  }
+
+  async initialise(): Promise<void> {
+    const session = await this.#options.store.connected(10_000)
+    await initialiseCluster(session, { name: 'simulation', shutdownTimeoutMs: 20_000 })
+  }
+
+  /** So many nodes have said that they are certified. */
+  nodesCertified(): number {
+    const names = this.#index.children(tree.nodes.path)
+    return names.filter((name) => this.#index.get(tree.node(NodeName.parse(name)).status)?.value.certified).length
+  }
+
+  define(name: string, uuid: string, node: string): Promise<string> {
+    const disk = `<disk type='network' device='disk'><source protocol='rbd' name='vms/${name}'/><target dev='vda' bus='virtio'/></disk>`
+    const xml = `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid><memory unit='MiB'>1024</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices>${disk}</devices></domain>`
+    const request = { xml, node, nodeLimit: undefined, meta: {}, userTags: [], protectedTags: [] }
+    return this.#wish(`define ${name} at ${node}`, () => defineVm(this.#deps, request))
+  }
+
+  remove(name: string): Promise<string> {
+    const removal = { deleteDisks: false, version: undefined }
+    return this.#wish(`remove ${name}`, () => removeVm(this.#deps, name, removal))
+  }
+
+  power(name: string, action: PowerAction): Promise<string> {
+    const options = { isForced: false, version: undefined }
+    return this.#wish(`${action} ${name}`, () => setVmPower(this.#deps, name, action, options))
+  }
+
+  move(name: string, target: string, action: 'move' | 'migrate'): Promise<string> {
+    const asked = { action, target, isForced: true, isLiveOnly: false, policy: POLICY, version: undefined }
+    return this.#wish(`${action} ${name} to ${target}`, () => moveVm(this.#deps, name, asked))
+  }
+
+  node(name: string, wanted: DomainWish): Promise<string> {
+    return this.#wish(`${wanted} ${name}`, () => setDomainWish(this.#deps, name, wanted))
+  }
+
+  maintenance(on: boolean): Promise<string> {
+    const wish = { on, by: 'operator', reason: 'simulated' }
+    return this.#wish(`maintenance ${on ? 'on' : 'off'}`, () => setMaintenance(this.#deps, wish))
+  }
+
+  /** Whether the VM is wanted on, as the store has it. */
+  isWantedOn(uuid: string): boolean {
+    const spec = this.#index.get(tree.vm(VmUuid.parse(uuid)).spec)?.value
+    return isVmSpec(spec) && spec.power === 'on' && spec.hold === null
+  }
+
+  /** A wish ends: granted, or refused with a sentence. Anything else is a bug. */
+  async #wish(what: string, make: () => Promise<unknown>): Promise<string> {
+    const { engine } = this.#options
+    engine.note(`  operator: ${what}`)
+    try {
+      await make()
+      engine.note(`  operator: ${what}: done`)
+      return 'done'
+    } catch (error) {
+      if (!(error instanceof PvcError) || error.code === 'PVC_INTERNAL') throw error
+      engine.note(`  operator: ${what}: ${errorChain(error)}`)
+      return errorChain(error)
+    }
+  }
+}

@@ -1,0 +1,241 @@
+/** The simulated cluster: machines, ZooKeeper, Ceph, guests that write, and the API. What happens to it comes from a script. */
+import type { FakeDomain } from '../../../src/adapters/fake/domain.ts'
+import { FakeMigrationNetwork } from '../../../src/adapters/fake/migration.ts'
+import { createZooKeeperStore } from '../../../src/adapters/zookeeper/store.ts'
+import type { VmUuid } from '../../../src/model/ids.ts'
+import { VmUuid as VmUuidSchema } from '../../../src/model/ids.ts'
+import { Engine } from '../engine/engine.ts'
+import type { Strike } from '../engine/gate.ts'
+import { simLog } from '../engine/log.ts'
+import { SimProcess } from '../engine/process.ts'
+import { Random } from '../engine/random.ts'
+import { SimNative } from '../zookeeper/native.ts'
+import { SimServers } from '../zookeeper/servers.ts'
+import { Api } from './api.ts'
+import { SimCeph } from './ceph.ts'
+import { type CallTimes, Daemon } from './daemon.ts'
+import { SimHost, type Surroundings } from './host.ts'
+
+export type ClusterOptions = { readonly seed: number; readonly nodes: number; readonly vms: number }
+
+/** systemd starts a daemon that ended unasked after this time. */
+const RESTART_MS = 500
+/** A machine that is switched on runs its daemons after this time. */
+const BOOT_MS = 8000
+/** Every guest writes about so often. */
+const WRITE_EVERY_MS = 700
+
+/** A VM of the simulation. */
+export type SimVm = { readonly name: string; readonly uuid: VmUuid; readonly volume: string }
+
+export class Cluster {
+  readonly engine = new Engine()
+  readonly random: Random
+  readonly servers: SimServers
+  readonly ceph: SimCeph
+  readonly migrations = new FakeMigrationNetwork()
+  readonly hosts: readonly SimHost[]
+  readonly vms: readonly SimVm[]
+  readonly api: Api
+  /** What runs on each machine now. */
+  readonly daemons = new Map<string, Daemon>()
+  /** Hosts whose pvcnoded was stopped in order: systemd does not start it. */
+  readonly stopped = new Set<string>()
+  /** Given by the script: what strikes at calls, and how calls are slowed down. */
+  strike: Strike = () => undefined
+  timeOf: (host: string) => CallTimes = () => () => undefined
+  /** Chance that a write of a guest is on its way for a while. */
+  slowWrites = 0.05
+  #runs = 0
+  readonly #surroundings: Surroundings
+  readonly #guests: Random
+
+  constructor({ seed, nodes, vms }: ClusterOptions) {
+    const { engine, migrations } = this
+    this.random = new Random(seed)
+    this.#guests = this.random.fork('guests')
+    const names = Array.from({ length: nodes }, (_, index) => `hv${index + 1}`)
+    const coordinators = names.slice(0, nodes >= 5 ? 5 : Math.min(nodes, 3))
+    this.servers = new SimServers(engine, this.random.fork('servers'), coordinators)
+    const operator = new SimProcess(engine, 'operator', { rate: 1, offsetMs: 5000, wallOffsetMs: 0 })
+    this.ceph = new SimCeph({
+      engine,
+      random: this.random.fork('ceph'),
+      clock: operator.clock,
+      hosts: names.map((name, index) => ({ name, storageAddress: `10.0.1.${index + 1}` })),
+    })
+    this.#surroundings = {
+      engine,
+      random: this.random.fork('hosts'),
+      servers: this.servers,
+      ceph: this.ceph,
+      migrations,
+      coordinators,
+      strike: (moment) => this.strike(moment),
+    }
+    this.hosts = names.map((name, index) => new SimHost(name, index, this.#surroundings))
+    this.vms = Array.from({ length: vms }, (_, index) => ({
+      name: `vm${index + 1}`,
+      uuid: VmUuidSchema.parse(`aaaaaaaa-0000-4000-8000-${String(index + 1).padStart(12, '0')}`),
+      volume: `vms/vm${index + 1}`,
+    }))
+    this.api = this.#createApi(operator)
+  }
+
+  host(name: string): SimHost {
+    const host = this.hosts.find((each) => each.name === name)
+    if (!host) throw new Error(`no host ${name}`)
+    return host
+  }
+
+  /** Starts the daemons and defines the VMs, spread over the nodes and wanted on. */
+  begin(): void {
+    for (const { volume } of this.vms) this.ceph.addVolume(volume)
+    void this.api.initialise().then(() => {
+      for (const host of this.hosts) this.startDaemon(host.name)
+      this.#defineWhenReady()
+    })
+    this.#guestsWrite()
+  }
+
+  startDaemon(name: string): void {
+    const host = this.host(name)
+    this.stopped.delete(name)
+    if (!host.isOn || this.daemons.has(name)) return
+    this.#runs += 1
+    const run = this.#runs
+    const daemon = new Daemon(host, run, this.#surroundings, (call) => this.timeOf(name)(call))
+    this.daemons.set(name, daemon)
+    this.engine.note(`  ${name}: pvcnoded starts`)
+    daemon.start(run).catch((error: unknown) => {
+      this.engine.note(`  ${name}: pvcnoded cannot start: ${String(error)}`)
+      if (this.daemons.get(name) === daemon) this.killDaemon(name)
+    })
+  }
+
+  /** kill -9; systemd starts it again. */
+  killDaemon(name: string): void {
+    const daemon = this.daemons.get(name)
+    if (!daemon) return
+    this.host(name).disturb()
+    this.daemons.delete(name)
+    daemon.kill()
+    this.engine.after(RESTART_MS, `${name}: systemd restarts pvcnoded`, () => {
+      if (!this.stopped.has(name) && !this.daemons.has(name)) this.startDaemon(name)
+    })
+  }
+
+  /** An orderly stop; it stays stopped until it is started. */
+  stopDaemon(name: string): void {
+    const daemon = this.daemons.get(name)
+    if (!daemon?.node) return
+    this.host(name).disturb()
+    this.stopped.add(name)
+    void daemon.node.stop().then(() => {
+      if (this.daemons.get(name) !== daemon) return
+      this.daemons.delete(name)
+      daemon.kill()
+    })
+  }
+
+  powerOff(name: string): void {
+    const daemon = this.daemons.get(name)
+    this.daemons.delete(name)
+    daemon?.kill()
+    this.host(name).powerOff()
+    this.ceph.changed()
+  }
+
+  powerOn(name: string): void {
+    const host = this.host(name)
+    if (host.isOn) return
+    host.powerOn()
+    this.engine.after(BOOT_MS, `${name}: has booted`, () => {
+      if (!this.daemons.has(name)) this.startDaemon(name)
+    })
+  }
+
+  /** A machine, or only its daemon, stands still. */
+  pause(name: string, what: 'machine' | 'daemon'): void {
+    const host = this.host(name)
+    host.disturb()
+    this.daemons.get(name)?.process.pause()
+    if (what === 'machine') host.pause()
+  }
+
+  resume(name: string): void {
+    const host = this.host(name)
+    host.resume()
+    this.daemons.get(name)?.process.resume()
+  }
+
+  /** The end of all that was done to it: networks, machines and daemons are as they should be. */
+  makeGood(): void {
+    this.slowWrites = 0
+    this.strike = () => undefined
+    this.timeOf = () => () => undefined
+    this.ceph.lagMs = 800
+    this.ceph.isStalled = false
+    for (const host of this.hosts) {
+      host.makeGood()
+      this.powerOn(host.name)
+      this.resume(host.name)
+      this.startDaemon(host.name)
+    }
+    this.ceph.changed()
+  }
+
+  /** Every domain with its host. */
+  *domains(): Generator<{ readonly host: SimHost; readonly domain: FakeDomain }> {
+    for (const host of this.hosts) for (const domain of host.libvirtd.domains.values()) yield { host, domain }
+  }
+
+  #createApi(process: SimProcess): Api {
+    const { engine, servers, ceph } = this
+    const link = { requestsPass: () => true, answersPass: () => true, slowMs: 0 }
+    const random = this.random.fork('operator')
+    const options = { servers, process, random, link, strike: () => undefined, label: 'zk' }
+    const store = createZooKeeperStore({
+      servers: ['10.0.0.1:2181'],
+      root: '/',
+      sessionTimeoutMs: 6000,
+      clock: process.clock,
+      log: simLog(engine, 'operator'),
+      open: ({ attach }, events) => {
+        const native = new SimNative(options, 6000, attach, events)
+        return { native, close: () => native.close() }
+      },
+    })
+    return new Api({ engine, process, store, ceph })
+  }
+
+  #defineWhenReady(): void {
+    this.engine.after(200, 'operator: looks at the nodes', () => {
+      if (this.api.nodesCertified() < this.hosts.length) return this.#defineWhenReady()
+      void this.#define()
+    })
+  }
+
+  async #define(): Promise<void> {
+    for (const [index, vm] of this.vms.entries()) {
+      await this.api.define(vm.name, vm.uuid, this.hosts[index % this.hosts.length]?.name ?? '')
+      await this.api.power(vm.name, 'start')
+    }
+  }
+
+  #guestsWrite(): void {
+    this.engine.after(this.#guests.int(1, WRITE_EVERY_MS * 2) / Math.max(1, this.vms.length), 'a guest writes', () => {
+      const vm = this.#guests.pick(this.vms)
+      const delayMs = this.#guests.chance(this.slowWrites) ? this.#guests.durationMs(5, 8000) : 0
+      for (const { host, domain } of this.domains()) {
+        const client = domain.run?.client
+        const image = this.ceph.image(vm.volume)
+        if (domain.uuid !== vm.uuid || domain.state !== 'running' || !client || !image || host.machine.isPaused)
+          continue
+        const stamp = { owner: domain.mark?.life ?? 'unmarked', seq: domain.mark?.seq ?? 0 }
+        this.ceph.guestWrite(image, client, stamp, delayMs)
+      }
+      this.#guestsWrite()
+    })
+  }
+}

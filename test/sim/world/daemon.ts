@@ -1,0 +1,177 @@
+/** One run of pvcnoded on a simulated machine: the real parts behind gates. */
+import { FakeHypervisor } from '../../../src/adapters/fake/hypervisor.ts'
+import type { NativeEvents } from '../../../src/adapters/zookeeper/native.ts'
+import { createZooKeeperStore } from '../../../src/adapters/zookeeper/store.ts'
+import { sleep } from '../../../src/base/clock.ts'
+import { parseConfig } from '../../../src/model/config.ts'
+import { PvcError } from '../../../src/model/errors.ts'
+import { type NodeConfig, type NodeDaemon, startNode } from '../../../src/node/start.ts'
+import type { Ceph } from '../../../src/ports/ceph.ts'
+import type { NodeFiles } from '../../../src/ports/files.ts'
+import type { Hypervisor } from '../../../src/ports/hypervisor.ts'
+import type { Log } from '../../../src/ports/log.ts'
+import type { Store } from '../../../src/ports/store.ts'
+import { type CallTime, Gate } from '../engine/gate.ts'
+import { simLog } from '../engine/log.ts'
+import { SimProcess } from '../engine/process.ts'
+import type { Random } from '../engine/random.ts'
+import { SimNative } from '../zookeeper/native.ts'
+import type { SimHost, Surroundings } from './host.ts'
+
+const HYPERVISOR_CALLS = [
+  'facts',
+  'list',
+  'get',
+  'xml',
+  'create',
+  'shutdown',
+  'destroy',
+  'undefine',
+  'reset',
+  'suspend',
+  'resume',
+  'blockResize',
+  'migrate',
+  'migrationProgress',
+  'abortMigration',
+  'setMark',
+  'stats',
+  'ensureSecret',
+] as const satisfies readonly (keyof Hypervisor)[]
+
+/** What changes something, or takes time; the rest is read at once. */
+const FILE_CALLS = [
+  'writeLife',
+  'writePermit',
+  'removePermit',
+  'writeIncoming',
+  'removeIncoming',
+  'endQemu',
+  'qemuProcesses',
+  'killQemu',
+  'writeSeqs',
+] as const satisfies readonly (keyof NodeFiles)[]
+
+const CEPH_CALLS = [
+  'ping',
+  'poolStats',
+  'locks',
+  'watchers',
+  'blocklistClient',
+  'breakLock',
+  'evictLocker',
+] as const satisfies readonly (keyof Ceph)[]
+
+/** The bound of a ceph command; it is killed then. */
+const CEPH_DEADLINE_MS = 10_000
+
+/** How calls are slowed down, by faults. */
+export type CallTimes = (call: string) => CallTime | undefined
+
+export class Daemon {
+  readonly process: SimProcess
+  readonly log: Log
+  readonly hypervisor: FakeHypervisor
+  readonly config: NodeConfig
+  node: NodeDaemon | undefined
+  readonly #host: SimHost
+  readonly #surroundings: Surroundings
+  readonly #gate: Gate
+  readonly #random: Random
+  #lives = 0
+
+  constructor(host: SimHost, run: number, surroundings: Surroundings, timeOf: CallTimes) {
+    const { engine, random, strike } = surroundings
+    this.#host = host
+    this.#surroundings = surroundings
+    this.#random = random.fork(`${host.name} run ${run}`)
+    this.process = new SimProcess(engine, host.name, host.time)
+    this.#gate = new Gate({ engine, random: this.#random, process: this.process, strike, timeOf })
+    this.log = simLog(engine, host.name)
+    this.hypervisor = new FakeHypervisor({ libvirtd: host.libvirtd })
+    this.config = configOf(host, surroundings.coordinators)
+  }
+
+  /** @throws whatever keeps pvcnoded from starting */
+  async start(run: number): Promise<void> {
+    const host = this.#host
+    this.node = await startNode({
+      config: this.config,
+      identity: { pvc: '2.0.0', kernel: '6.1.0', os: 'Debian', arch: 'x86_64' },
+      store: this.store('zk', this.config.zookeeper.sessionTimeoutMs),
+      hypervisor: this.#gate.port<Hypervisor>('hypervisor', this.hypervisor, {
+        calls: HYPERVISOR_CALLS,
+        events: ['subscribe'],
+      }),
+      ceph: this.ceph(),
+      files: this.#gate.port<NodeFiles>('files', host.files, { calls: FILE_CALLS }),
+      host: {
+        machineId: async () => `machine-${host.name}`,
+        guestKey: async () => Buffer.from('key'),
+        startHookProblem: async () => undefined,
+      },
+      supervisor: { ready: () => undefined, status: () => undefined, stopping: () => undefined },
+      clock: this.process.clock,
+      log: this.log,
+      newUuid: () => `${host.name}-life-${run}.${++this.#lives}`,
+      isRealHypervisor: true,
+    })
+  }
+
+  /** A connection to ZooKeeper with the real adapter on it. */
+  store(label: string, timeoutMs: number): Store {
+    const { servers, strike } = this.#surroundings
+    const link = this.#host.link(label)
+    const options = { servers, process: this.process, random: this.#random.fork(label), link, strike, label }
+    return createZooKeeperStore({
+      servers: ['10.0.0.1:2181'],
+      root: '/',
+      sessionTimeoutMs: timeoutMs,
+      clock: this.process.clock,
+      log: this.log.child({ component: label }),
+      open: ({ attach }, events: NativeEvents) => {
+        const native = new SimNative(options, timeoutMs, attach, events)
+        return { native, close: () => native.close() }
+      },
+    })
+  }
+
+  /** Ceph from this machine; a command that finds no way there is killed at its deadline. */
+  ceph(): Ceph {
+    const { ceph } = this.#surroundings
+    const reach = new Proxy<Ceph>(ceph, {
+      get: (target, property) => {
+        const value: unknown = Reflect.get(target, property, target)
+        if (typeof value !== 'function') return value
+        return async (...args: unknown[]) => {
+          if (!this.#host.isOn || !this.#host.networks.storage || ceph.isStalled) {
+            await sleep(ceph.clock, CEPH_DEADLINE_MS)
+            throw new PvcError('PVC_CEPH_TIMEOUT', `${String(property)} was not answered in time`)
+          }
+          return (value as (...all: unknown[]) => unknown).apply(target, args)
+        }
+      },
+    })
+    return this.#gate.port<Ceph>('ceph', reach, { calls: CEPH_CALLS })
+  }
+
+  /** kill -9: libvirt does what it was asked, the servers find out by themselves. */
+  kill(): void {
+    this.process.kill()
+    void this.hypervisor.close()
+  }
+}
+
+function configOf(host: SimHost, coordinators: readonly string[]): NodeConfig {
+  const parsed = parseConfig(
+    {
+      cluster: { name: 'simulation', coordinators },
+      node: { clusterAddress: host.clusterAddress, storageAddresses: [host.storageAddress] },
+      zookeeper: { servers: ['10.0.0.1:2181'] },
+      ceph: { secretUuid: '00000000-0000-4000-8000-000000000000' },
+    },
+    host.name,
+  )
+  if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems))
+  return parsed.config
+}
