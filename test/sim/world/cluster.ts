@@ -15,6 +15,7 @@ import { Api } from './api.ts'
 import { SimCeph } from './ceph.ts'
 import { type CallTimes, Daemon } from './daemon.ts'
 import { SimHost, type Surroundings } from './host.ts'
+import { SimPeers } from './peers.ts'
 
 export type ClusterOptions = { readonly seed: number; readonly nodes: number; readonly vms: number }
 
@@ -64,16 +65,19 @@ export class Cluster {
       clock: operator.clock,
       hosts: names.map((name, index) => ({ name, storageAddress: `10.0.1.${index + 1}` })),
     })
+    const peers = new SimPeers(engine)
     this.#surroundings = {
       engine,
       random: this.random.fork('hosts'),
       servers: this.servers,
       ceph: this.ceph,
       migrations,
+      peers,
       coordinators,
       strike: (moment) => this.strike(moment),
     }
     this.hosts = names.map((name, index) => new SimHost(name, index, this.#surroundings))
+    peers.hosts = this.hosts
     this.vms = Array.from({ length: vms }, (_, index) => ({
       name: `vm${index + 1}`,
       uuid: VmUuidSchema.parse(`aaaaaaaa-0000-4000-8000-${String(index + 1).padStart(12, '0')}`),

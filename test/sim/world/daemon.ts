@@ -5,7 +5,8 @@ import { createZooKeeperStore } from '../../../src/adapters/zookeeper/store.ts'
 import { sleep } from '../../../src/base/clock.ts'
 import { parseConfig } from '../../../src/model/config.ts'
 import { PvcError } from '../../../src/model/errors.ts'
-import { type NodeConfig, type NodeDaemon, startNode } from '../../../src/node/start.ts'
+import type { NodeConfig } from '../../../src/node/deps.ts'
+import { type NodeDaemon, startNode } from '../../../src/node/start.ts'
 import type { Ceph } from '../../../src/ports/ceph.ts'
 import type { NodeFiles } from '../../../src/ports/files.ts'
 import type { Hypervisor } from '../../../src/ports/hypervisor.ts'
@@ -109,6 +110,13 @@ export class Daemon {
         machineId: async () => `machine-${host.name}`,
         guestKey: async () => Buffer.from('key'),
         startHookProblem: async () => undefined,
+      },
+      link: {
+        keyProblem: undefined,
+        network: this.#surroundings.peers.network(host, this.#gate),
+        localServer: this.#surroundings.coordinators.includes(host.name)
+          ? { state: async () => this.#surroundings.servers.stateOf(host.name) }
+          : undefined,
       },
       supervisor: { ready: () => undefined, status: () => undefined, stopping: () => undefined },
       clock: this.process.clock,

@@ -10,6 +10,7 @@ import type { Random } from '../engine/random.ts'
 import type { Link } from '../zookeeper/native.ts'
 import type { SimServers } from '../zookeeper/servers.ts'
 import type { SimCeph } from './ceph.ts'
+import type { SimPeers } from './peers.ts'
 
 /** What all machines share. */
 export type Surroundings = {
@@ -18,6 +19,7 @@ export type Surroundings = {
   readonly servers: SimServers
   readonly ceph: SimCeph
   readonly migrations: FakeMigrationNetwork
+  readonly peers: SimPeers
   readonly coordinators: readonly string[]
   readonly strike: Strike
 }

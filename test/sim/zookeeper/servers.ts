@@ -56,6 +56,10 @@ export class SimServers {
   readonly #random: Random
   /** Servers by the host they run on; false: it cannot be part of a quorum. */
   readonly #members = new Map<string, boolean>()
+  /** When a server that was cut off notices. */
+  readonly #silentSinceMs = new Map<string, number>()
+  /** When the servers notice, or noticed, that their leader is gone. */
+  #missedAtMs = Number.POSITIVE_INFINITY
   #leader = ''
   #holds = 0
 
@@ -81,21 +85,25 @@ export class SimServers {
     return this.#isServing ? undefined : this.#stoppedAtMs
   }
 
-  /** True when this host's server can serve clients. */
-  serves(host: string): boolean {
-    return this.#isServing && this.#members.get(host) === true
+  /** What a host's server says of itself: one that lost the others notices it after a while. */
+  stateOf(host: string): 'serving' | 'not-serving' {
+    const isPart = this.#isServing && this.#members.get(host) === true
+    const lostAtMs = Math.min(this.#silentSinceMs.get(host) ?? Number.POSITIVE_INFINITY, this.#missedAtMs)
+    return isPart || this.engine.nowMs < lostAtMs ? 'serving' : 'not-serving'
   }
 
   /** A server leaves or joins. `isSilent`: it stops without closing its connections, so that it must be missed first. */
   setMember(host: string, isUp: boolean, isSilent: boolean): void {
     if (!this.#members.has(host) || this.#members.get(host) === isUp) return
     this.#members.set(host, isUp)
+    this.#silentSinceMs.set(host, isUp ? Number.POSITIVE_INFINITY : this.engine.nowMs + SYNC_LIMIT_MS)
     if (isUp || host === this.#leader || !this.#hasMajority()) this.#elect(isSilent && host === this.#leader)
   }
 
   /** No quorum for a time, whatever the members are. */
   interrupt(durationMs: number): void {
     this.#holds += 1
+    this.#missedAtMs = this.engine.nowMs
     this.#stop()
     this.engine.after(durationMs, 'zookeeper: interruption ends', () => {
       this.#holds -= 1
@@ -251,11 +259,13 @@ export class SimServers {
     if (this.#hasMajority() && this.#members.get(this.#leader) === true && this.#isServing) return
     this.#stop()
     const missMs = isSilent ? SYNC_LIMIT_MS : 0
+    this.#missedAtMs = this.engine.nowMs + missMs
     this.engine.after(missMs + this.#random.int(200, ELECTION_MS), 'zookeeper: election', () => {
       if (this.#isServing || !this.#hasMajority()) return
       const up = [...this.#members].filter(([, isUp]) => isUp).map(([host]) => host)
       this.#leader = this.#random.pick(up)
       this.#isServing = true
+      this.#missedAtMs = Number.POSITIVE_INFINITY
       // A new leader times all sessions anew.
       for (const session of this.sessions.values()) session.lastHeardMs = this.engine.nowMs
       this.engine.note(`  ${this.#leader} leads`)
