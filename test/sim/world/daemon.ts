@@ -17,6 +17,7 @@ import { simLog } from '../engine/log.ts'
 import { SimProcess } from '../engine/process.ts'
 import type { Random } from '../engine/random.ts'
 import { SimNative } from '../zookeeper/native.ts'
+import { BMC_ACCESS, openVault } from './bmc.ts'
 import type { SimHost, Surroundings } from './host.ts'
 
 const HYPERVISOR_CALLS = [
@@ -113,6 +114,8 @@ export class Daemon {
       },
       link: {
         keyProblem: undefined,
+        vault: openVault,
+        readPowerAccess: async () => BMC_ACCESS,
         network: this.#surroundings.peers.network(host, this.#gate),
         localServer: this.#surroundings.coordinators.includes(host.name)
           ? { state: async () => this.#surroundings.servers.stateOf(host.name) }
