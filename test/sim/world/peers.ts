@@ -12,10 +12,17 @@ import type {
 import type { Engine } from '../engine/engine.ts'
 import type { Gate } from '../engine/gate.ts'
 import type { SimProcess } from '../engine/process.ts'
-import type { SimHost } from './host.ts'
 
 /** A question is given up after this time. */
 const DEADLINE_MS = 1000
+
+/** What of a machine matters to the conversation. */
+type PeerHost = {
+  readonly name: string
+  readonly isOn: boolean
+  readonly networks: { readonly cluster: boolean; readonly storage: boolean }
+  readonly machine: SimProcess
+}
 
 type Listener = { readonly process: SimProcess; readonly handlers: PeerHandlers }
 
@@ -23,14 +30,14 @@ export class SimPeers {
   readonly #engine: Engine
   readonly #listeners = new Map<string, Listener>()
   /** Set once the machines are made. */
-  hosts: readonly SimHost[] = []
+  hosts: readonly PeerHost[] = []
 
   constructor(engine: Engine) {
     this.#engine = engine
   }
 
   /** The conversation as one daemon takes part in it. */
-  network(self: SimHost, gate: Gate): PeerNetwork {
+  network(self: PeerHost, gate: Gate): PeerNetwork {
     return {
       peers: (directory) =>
         gate.port<Peers>('peers', this.#peers(self, directory), {
@@ -49,7 +56,7 @@ export class SimPeers {
     }
   }
 
-  #peers(self: SimHost, directory: PeerDirectory): Peers {
+  #peers(self: PeerHost, directory: PeerDirectory): Peers {
     const probe = async (node: NodeName): Promise<readonly PeerProbe[]> => {
       const probes = directory
         .addresses(node)
@@ -75,7 +82,7 @@ export class SimPeers {
     }
   }
 
-  #reach(from: SimHost, to: string, network: string): PeerProbe['kind'] {
+  #reach(from: PeerHost, to: string, network: string): PeerProbe['kind'] {
     const host = this.hosts.find(({ name }) => name === to)
     const name = network === 'cluster' ? 'cluster' : 'storage'
     const isCut = from.name !== to && (!from.networks[name] || !host?.networks[name])
@@ -86,7 +93,7 @@ export class SimPeers {
 
   /** Undefined after the deadline. */
   #ask<T>(
-    self: SimHost,
+    self: PeerHost,
     node: NodeName,
     directory: PeerDirectory,
     ask: (handlers: PeerHandlers) => Promise<T | undefined>,
