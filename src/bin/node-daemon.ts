@@ -6,6 +6,7 @@ import { arch, cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createCephCli } from '../adapters/ceph/ceph-cli.ts'
+import { createStorageFence } from '../adapters/ceph/fence-cli.ts'
 import { createSystemClock } from '../adapters/clock/system.ts'
 import type { LoadedConfig } from '../adapters/config/config-file.ts'
 import { createNodeFiles } from '../adapters/files/node-files.ts'
@@ -21,6 +22,8 @@ import type { Log } from '../ports/log.ts'
 import { createClusterLink } from './cluster-link.ts'
 
 const SHIPPED_HOOK = fileURLToPath(new URL('../../systemd/libvirt-hook/qemu', import.meta.url))
+/** A node that looks at, or lifts, its own entry hurries nobody. */
+const OWN_BLOCKLIST_MS = 10_000
 const OS_RELEASE = '/etc/os-release'
 
 /** Runs pvcnoded until a signal ends it. @throws PvcError, Error when it cannot start at all */
@@ -71,11 +74,17 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       migration: { ...config.migration, scheme: config.libvirt.migrationScheme },
     }),
     ceph: createCephCli({ user: config.ceph.user, configFile: config.ceph.configFile }),
+    storageFence: createStorageFence({
+      user: config.ceph.user,
+      configFile: config.ceph.configFile,
+      deadlineMs: OWN_BLOCKLIST_MS,
+    }),
     files: createNodeFiles({ runDir: config.paths.run, stateDir: config.paths.state }),
     host: createHost({
       guestKeyring: config.ceph.secretKeyring,
       guestUser: config.ceph.secretUser,
       shippedHook: SHIPPED_HOOK,
+      rebootCommand: config.node.rebootCommand,
     }),
     link: await createClusterLink(config, clock, log),
     supervisor,

@@ -41,6 +41,8 @@ const NodeSection = z.strictObject({
   clusterAddress: IpAddress,
   /** Addresses from which this node talks to Ceph. */
   storageAddresses: z.array(IpAddress).min(1),
+  /** Restarts this machine at once. Run only when a fenced node cannot get rid of a guest by any other means. */
+  rebootCommand: z.array(z.string()).min(1).default(['systemctl', 'reboot', '--force', '--force']),
 })
 
 const ZookeeperSection = z.strictObject({

@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   PVC_HYPERVISOR_UNAVAILABLE: 'libvirt on this node cannot be reached.',
   PVC_HYPERVISOR_FAILED: 'libvirt refused or failed the call; its message says why.',
   PVC_HYPERVISOR_TIMEOUT: 'libvirt did not answer in time; the outcome is unknown until it is looked at again.',
+  PVC_HOST_FAILED: 'The machine did not do what was asked of it, such as a reboot; the message says why.',
   PVC_CEPH_FAILED: 'A ceph or rbd command failed; its message says why.',
   PVC_CEPH_TIMEOUT: 'A ceph or rbd command did not finish in time and was killed.',
   PVC_CEPH_NOT_FOUND: 'The pool, volume or snapshot does not exist in Ceph.',

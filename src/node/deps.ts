@@ -9,6 +9,7 @@ import type { Hypervisor } from '../ports/hypervisor.ts'
 import type { Log } from '../ports/log.ts'
 import type { LocalServer, PeerNetwork } from '../ports/peer.ts'
 import type { PowerVault } from '../ports/power.ts'
+import type { StorageFence } from '../ports/storage-fence.ts'
 import type { Store } from '../ports/store.ts'
 import type { HostIdentity } from './keepalive/heartbeat.ts'
 
@@ -36,6 +37,7 @@ export type NodeDeps = {
   readonly store: Store
   readonly hypervisor: Hypervisor
   readonly ceph: Ceph
+  readonly storageFence: Pick<StorageFence, 'entries' | 'unblocklist'>
   readonly files: NodeFiles
   readonly host: Host
   readonly link: ClusterLink

@@ -23,6 +23,8 @@ import { Heartbeat } from './keepalive/heartbeat.ts'
 import { createSeqKeeper, type SeqKeeper } from './keepalive/seq-guard.ts'
 import { Membership } from './membership/membership.ts'
 import { createNeighbours, type Neighbours } from './neighbours.ts'
+import { createOwnBlocklist, type OwnBlocklistWatch } from './quarantine/own-blocklist.ts'
+import { createQuarantine, type Quarantine } from './quarantine/quarantine.ts'
 import { createVmDirectory, type NodeVmDirectory } from './vm-directory.ts'
 
 /** The running node part. */
@@ -45,6 +47,7 @@ type Parts = {
   readonly index: Index
   readonly manager: ReturnType<typeof createDomainManager>
   readonly flush: Flush
+  readonly quarantine: Quarantine
   readonly hostChecks: HostChecks
   readonly neighbours: Neighbours
 }
@@ -66,7 +69,7 @@ const STOP_CLOSE_MS = 2000
 export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
   const { log, clock, supervisor, hypervisor } = deps
   const parts = await build(deps)
-  const { daemon, faults, membership, index, manager, flush } = parts
+  const { daemon, faults, membership, index, manager, flush, quarantine } = parts
   logFaults(faults, log)
   index.onChange(() => showRefused(index, faults))
   // Seen at once, also where the first look of the domain part is half a minute away.
@@ -80,17 +83,19 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
     log.info({ status: text }, 'progress')
     supervisor.status(text)
   }
+  let isStarted = false
   const progress = new Reconciler({
     clock,
     rescanMs: PROGRESS_RESCAN_MS,
     retryMs: PROGRESS_RETRY_MS,
     async pass() {
       const waits = waitsFor(parts, hypervisor)
-      if (waits === undefined && daemon.value === 'init') {
+      if (waits === undefined && !isStarted) {
+        isStarted = true
         manager.start()
         flush.start()
-        daemon.set('run')
       }
+      daemon.set(quarantine.isActive.value ? 'fenced' : isStarted ? 'run' : 'init')
       say(waits === undefined ? 'running' : `waiting: ${waits}`)
       return {}
     },
@@ -98,6 +103,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
   })
   const unsubscribes = [
     membership.state.subscribe(() => progress.trigger()),
+    quarantine.isActive.subscribe(() => progress.trigger()),
     index.isReady.subscribe(() => progress.trigger()),
     hypervisor.subscribe((event) => event.kind === 'connection' && progress.trigger()),
     parts.hostChecks.isSecretTried.subscribe(() => progress.trigger()),
@@ -105,6 +111,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
   membership.start()
   parts.collector.start()
   parts.heartbeat.start()
+  quarantine.start()
   parts.hostChecks.start()
   parts.neighbours.start()
   progress.trigger()
@@ -170,11 +177,25 @@ async function build(deps: NodeDeps): Promise<Parts> {
     seqs,
     daemon,
     domainState: () => flush.domainState(),
+    ack: () => quarantine.acknowledged(),
     promised: (running) => directory.promised(self, running),
     clock,
     log: log.child({ component: 'heartbeat' }),
   })
-  const manager = buildManager(deps, { membership, faults, seqs, directory })
+  const blocklist = createOwnBlocklist(deps.storageFence, config.node.storageAddresses, clock)
+  const quarantine: Quarantine = createQuarantine({
+    self,
+    membership,
+    files,
+    hypervisor,
+    host,
+    blocklist,
+    isAutoReady: config.recovery.autoReady,
+    faults,
+    clock,
+    log: log.child({ component: 'quarantine' }),
+  })
+  const manager = buildManager(deps, { membership, faults, seqs, directory, blocklist })
   const flush: Flush = createFlush({
     self,
     session: () => membership.certificate()?.session,
@@ -188,12 +209,19 @@ async function build(deps: NodeDeps): Promise<Parts> {
   })
   const hostChecks = createHostChecks(deps, faults)
   const neighbours = createNeighbours({ deps, faults, index, membership, wake: (vm) => manager.wake(vm) })
-  return { daemon, faults, seqs, membership, collector, heartbeat, index, manager, flush, hostChecks, neighbours }
+  const checks = { quarantine, hostChecks, neighbours }
+  return { daemon, faults, seqs, membership, collector, heartbeat, index, manager, flush, ...checks }
 }
 
-type ManagerParts = Pick<Parts, 'membership' | 'faults' | 'seqs'> & { readonly directory: NodeVmDirectory }
+type ManagerParts = Pick<Parts, 'membership' | 'faults' | 'seqs'> & {
+  readonly directory: NodeVmDirectory
+  readonly blocklist: OwnBlocklistWatch
+}
 
-function buildManager(deps: NodeDeps, { membership, faults, seqs, directory }: ManagerParts): Parts['manager'] {
+function buildManager(
+  deps: NodeDeps,
+  { membership, faults, seqs, directory, blocklist }: ManagerParts,
+): Parts['manager'] {
   const { config, hypervisor, ceph, files, clock, log } = deps
   return createDomainManager(
     {
@@ -206,6 +234,7 @@ function buildManager(deps: NodeDeps, { membership, faults, seqs, directory }: M
       log,
       faults,
       seqs,
+      blocklist,
       starts: new Limiter(PARALLEL_STARTS),
       storageAddresses: config.node.storageAddresses,
       shutdownTimeoutMs: config.vm.shutdownTimeoutMs,
@@ -237,7 +266,13 @@ async function takeDown(deps: NodeDeps, parts: Parts): Promise<void> {
   }
   log.info({}, 'stopping; guests run on')
   daemon.set('shutdown')
-  const loops = [parts.flush.stop(), parts.manager.stop(), parts.hostChecks.stop(), parts.neighbours.stop()]
+  const loops = [
+    parts.quarantine.stop(),
+    parts.flush.stop(),
+    parts.manager.stop(),
+    parts.hostChecks.stop(),
+    parts.neighbours.stop(),
+  ]
   await bounded('the domain part', STOP_DOMAINS_MS, Promise.all(loops))
   parts.collector.stop()
   daemon.set('stop')

@@ -4,6 +4,8 @@ export type Host = {
   machineId(): Promise<string | undefined>
   /** The Ceph key of guests, decoded. @throws PvcError PVC_CEPH_NOT_FOUND naming the keyring */
   guestKey(): Promise<Buffer>
+  /** Restarts this machine at once, without ending anything in order; it may return before the machine is down. @throws PVC_HOST_FAILED */
+  reboot(reason: string): Promise<void>
   /** What is wrong with libvirt's start hook, as a sentence with the fix; undefined when it is in place. */
   startHookProblem(): Promise<string | undefined>
 }

@@ -115,9 +115,15 @@ migration_address = "${address}"
 
 /** The configuration of the PVC daemons of one host. */
 export function pvcConfig(index: number, hosts: number): Record<string, unknown> {
+  // A host cannot restart itself here, but its BMC can.
+  const login = ['-U', bmcLogin.user, '-f', '/etc/pvc/bmc-password', 'chassis']
   return {
     cluster: { name: 'lab', coordinators: coordinators(hosts).map(hostName) },
-    node: { clusterAddress: hostAddress('cluster', index), storageAddresses: [hostAddress('storage', index)] },
+    node: {
+      clusterAddress: hostAddress('cluster', index),
+      storageAddresses: [hostAddress('storage', index)],
+      rebootCommand: ['ipmitool', '-I', 'lanplus', '-C', '3', '-H', bmcAddress(index), ...login, 'power', 'reset'],
+    },
     zookeeper: { servers: zooKeeperMembers(hosts).map((m) => `${m.address}:${m.clientPort}`) },
     ceph: { secretUuid },
     power: {

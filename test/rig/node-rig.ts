@@ -168,7 +168,7 @@ export class NodeRig {
     const { intervalMs = 5000 } = this.#options
     return stringify({
       cluster: { name: 'rig', coordinators: [self] },
-      node: { name: self, clusterAddress: '127.0.0.1', storageAddresses: ['127.0.0.1'] },
+      node: { name: self, clusterAddress: '127.0.0.1', storageAddresses: ['127.0.0.1'], rebootCommand: ['false'] },
       zookeeper: { servers: this.ensemble.connectString.split(',') },
       // The only world of the driver that all connections of one process share. It comes with a running domain of its own.
       libvirt: { uri: 'test:///default' },

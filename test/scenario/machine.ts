@@ -10,6 +10,7 @@ import { FakeLog } from '../../src/adapters/fake/log.ts'
 import type { FakeMigrationNetwork } from '../../src/adapters/fake/migration.ts'
 import type { FakePeerWorld } from '../../src/adapters/fake/peer.ts'
 import { FakeProcesses } from '../../src/adapters/fake/processes.ts'
+import { FakeOsdMap, FakeStorageFence } from '../../src/adapters/fake/storage-fence.ts'
 import type { FakeEnsemble, FakeStore } from '../../src/adapters/fake/store.ts'
 import { parseConfig } from '../../src/model/config.ts'
 import type { NodeConfig } from '../../src/node/deps.ts'
@@ -37,6 +38,8 @@ export class Machine {
   readonly config: NodeConfig
   /** What packaging would have to say about the start hook. */
   hookProblem: string | undefined
+  /** How often it restarted itself. */
+  reboots = 0
   readonly #surroundings: Surroundings
   #running: Running | undefined
   #uuids = 0
@@ -77,11 +80,13 @@ export class Machine {
       store,
       hypervisor,
       ceph,
+      storageFence: new FakeStorageFence(new FakeOsdMap(ceph)),
       files: this.files,
       host: {
         machineId: async () => `machine-${this.name}`,
         guestKey: async () => Buffer.from('key'),
         startHookProblem: async () => this.hookProblem,
+        reboot: () => this.reboot(),
       },
       link: {
         keyProblem: undefined,
@@ -120,6 +125,13 @@ export class Machine {
     this.#surroundings.peers.power(this.name, false)
     this.files.reboot()
     for (const uuid of [...this.libvirtd.domains.keys()]) this.libvirtd.forget(uuid)
+  }
+
+  /** The machine restarts itself. */
+  reboot(): Promise<void> {
+    this.reboots += 1
+    this.powerCut()
+    return this.start()
   }
 
   #up(): Running {

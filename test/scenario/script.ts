@@ -1,8 +1,9 @@
 /** The words of a scenario's script. */
 import { isVmSpec, type VmSpec } from '../../src/model/domain.ts'
-import { CLOSED_JOURNAL, type FenceJournal } from '../../src/model/fence.ts'
-import { NodeName } from '../../src/model/ids.ts'
+import type { FenceJournal } from '../../src/model/fence.ts'
+import { NodeName, VmUuid } from '../../src/model/ids.ts'
 import { withoutMove } from '../../src/model/move.ts'
+import { wholeAddress } from '../../src/model/storage-address.ts'
 import { tree } from '../../src/schema/tree.ts'
 import { lifeOf, type World } from './world.ts'
 
@@ -68,15 +69,30 @@ const verbs: Readonly<Record<string, Verb>> = {
     else if (what === 'ignores-acpi') machine.libvirtd.guest(uuid).acpi = 'ignores'
     else throw new Error(`guest: ${what}?`)
   },
-  // journal NAME open|evidence|recovered|closed [DEAD-LIFE]: as the primary writes it
-  journal: (world, [name = '', state, deadLife]) =>
+  // journal NAME open|evidence|recovered|closed [DEAD-LIFE [moved VM]]: as the primary writes it
+  journal: (world, [name = '', state, deadLife, moved, vm]) =>
     world.edit(tree.node(NodeName.parse(name)).fence, (journal) => ({
       ...journal,
-      ...CLOSED_JOURNAL,
       state: state as FenceJournal['state'],
       epoch: journal.epoch + 1,
+      seq: state === 'open' ? journal.seq + 1 : journal.seq,
       deadLives: deadLife === undefined ? journal.deadLives : [lifeOf(deadLife)],
+      victims: moved === undefined || vm === undefined ? journal.victims : [victim(world, vm)],
     })),
+  // blocklist NAME add|rm: the storage addresses of a node
+  blocklist: (world, [name = '', what]) => {
+    world.shutOut.add(name)
+    for (const address of world.machine(name).config.node.storageAddresses) {
+      if (what === 'add') world.ceph.blocklist(wholeAddress(address), 31_536_000)
+      else world.ceph.unblocklist(wholeAddress(address))
+    }
+  },
+  // alien NAME: a guest on that node that was never a VM of the cluster
+  alien: (world, [name = '']) => {
+    const { libvirtd } = world.machine(name)
+    const uuid = VmUuid.parse('eeeeeeee-0000-4000-8000-000000000001')
+    libvirtd.finishStart(libvirtd.beginStart(uuid, '<domain><name>stranger</name></domain>', undefined))
+  },
   // job NAME NODE begins|ends: a job works on the volumes of a VM that is off
   job: (world, [name = '', node = '', what]) =>
     world.edit(tree.vm(world.uuid(name)).status, (status) => ({
@@ -99,6 +115,10 @@ const verbs: Readonly<Record<string, Verb>> = {
   stranger: (world, [volume = '', address = '']) => {
     world.ceph.lockByStranger(volume, address)
   },
+}
+
+function victim(world: World, name: string): FenceJournal['victims'][number] {
+  return { uuid: world.uuid(name), name, state: 'moved', target: null, reason: '', afterMs: 0 }
 }
 
 function wishNode(world: World, name: string, wanted: 'flush' | 'ready'): Promise<void> {

@@ -6,6 +6,7 @@ import { FakePeerWorld } from '../../src/adapters/fake/peer.ts'
 import { FakeEnsemble } from '../../src/adapters/fake/store.ts'
 import { emptyVmStatus, isVmSpec, type VmSpec, VmSpec as VmSpecSchema } from '../../src/model/domain.ts'
 import { LifeId, NodeName, VmUuid } from '../../src/model/ids.ts'
+import { wholeAddress } from '../../src/model/storage-address.ts'
 import type { StoreSession } from '../../src/ports/store.ts'
 import type { Key } from '../../src/schema/key.ts'
 import { TREE_DIRS, tree } from '../../src/schema/tree.ts'
@@ -31,6 +32,8 @@ export class World {
   readonly peers = new FakePeerWorld()
   readonly machines = new Map<string, Machine>()
   readonly vms: readonly string[]
+  /** Nodes whose addresses a script put into the blocklist. */
+  readonly shutOut = new Set<string>()
   readonly #operator = this.ensemble.connect()
 
   private constructor(cluster: Cluster) {
@@ -102,14 +105,22 @@ export class World {
       if (!status) continue
       const faults = status.faults.map((fault) => fault.id).sort()
       const certified = status.certified ? 'certified' : 'not certified'
+      const ack = status.ack === 0 ? '' : `, acknowledged ${status.ack}`
       seen.set(
         `status ${name}`,
-        `${status.daemon}, ${certified}, runs ${status.domainsCount}, faults [${faults.join(' ')}]`,
+        `${status.daemon}, ${certified}, runs ${status.domainsCount}, faults [${faults.join(' ')}]${ack}`,
       )
+      if (this.machine(name).reboots > 0) seen.set(`reboots ${name}`, String(this.machine(name).reboots))
+      if (this.shutOut.has(name)) seen.set(`ceph ${name}`, this.#isShutOut(name) ? 'shut out' : 'let in')
       await this.#observeFlush(NodeName.parse(name), status.domainState, session, seen)
     }
     for (const vm of this.vms) await this.#observeVm(vm, session, seen)
     return seen
+  }
+
+  #isShutOut(name: string): boolean {
+    const { storageAddresses } = this.machine(name).config.node
+    return storageAddresses.some((address) => this.ceph.isBlocklisted(wholeAddress(address)))
   }
 
   /** Only of nodes that were ever asked for it. */

@@ -23,9 +23,15 @@ export type MoveAction = Extract<
   }
 >
 
-/** Whether the session a decision was made in is still the certified one, and certain to last for a start. */
+/** Whether this node is still certified in the session and under the life in which a decision was made. */
+export function isCurrent(ports: DomainPorts, { session, life }: Certificate): boolean {
+  const now = ports.certificate()
+  return now?.session === session && now.life === life
+}
+
+/** Whether a decision still counts, and its session is certain to last for a start. */
 export function hasTime(ports: DomainPorts, certificate: Certificate): boolean {
-  return ports.certificate()?.session === certificate.session && certificate.session.leaseValidForMs() >= START_LEASE_MS
+  return isCurrent(ports, certificate) && certificate.session.leaseValidForMs() >= START_LEASE_MS
 }
 
 /** Does one step of a move. */

@@ -2,13 +2,17 @@ import { unreachable } from '../../base/assert.ts'
 import { type ErrorCode, errorChain, hasCode, PvcError } from '../../model/errors.ts'
 import { tree } from '../../schema/tree.ts'
 import type { ActionOutcome, VmAction } from './action.ts'
-import { applyMove, hasTime } from './apply-move.ts'
+import { applyMove, hasTime, isCurrent } from './apply-move.ts'
 import type { ActionContext } from './context.ts'
+import type { DomainPorts } from './ports.ts'
 import { prepareVolumes } from './volumes/prepare.ts'
 import { writeStatus } from './write-status.ts'
 
 /** Trying again cannot help before somebody changes something. */
 const FINAL_CODES: readonly ErrorCode[] = ['PVC_VOLUME_LOCKED', 'PVC_CEPH_NOT_FOUND', 'PVC_XML_INVALID']
+
+/** So old may be what is known of the blocklist at a start. */
+const BLOCKLIST_AGE_MS = 30_000
 
 const DONE: ActionOutcome = { kind: 'done' }
 
@@ -57,6 +61,8 @@ export async function applyVmAction(context: ActionContext, action: VmAction): P
 async function start(context: ActionContext, action: VmAction & { kind: 'start' }): Promise<ActionOutcome> {
   const { ports, certificate, uuid, observed } = context
   try {
+    const shutOut = action.spec.rbdList.length === 0 ? undefined : await blocklistHindrance(ports)
+    if (shutOut !== undefined) return { kind: 'retryable', reason: shutOut }
     await prepareVolumes(ports, action.spec.rbdList, action.isExitUnclean)
     // Looking at the volumes may have taken seconds: only what is certain now counts (protocol N4).
     const status = await certificate.session.get(tree.vm(uuid).status)
@@ -67,11 +73,23 @@ async function start(context: ActionContext, action: VmAction & { kind: 'start' 
       return { kind: 'overtaken', reason: 'the ZooKeeper session of this node is not certain to last' }
     }
     await ports.files.writePermit(uuid, action.mark)
+    // From here on the call counts as outstanding: a quarantine that began while the permit was written would not see it.
+    if (!isCurrent(ports, certificate)) {
+      await ports.files.removePermit(uuid)
+      return { kind: 'overtaken', reason: 'this node is not certified any more' }
+    }
     await ports.hypervisor.create(uuid, action.spec.xml, action.mark)
     return DONE
   } catch (error) {
     return startFailure(error)
   }
+}
+
+/** No start while Ceph shuts this node out (protocol N3): the guest would only see errors. */
+async function blocklistHindrance(ports: DomainPorts): Promise<string | undefined> {
+  const own = await ports.blocklist.recent(BLOCKLIST_AGE_MS)
+  if (own.kind === 'unknown') return `it cannot be seen whether Ceph shuts this node out: ${own.reason}`
+  return own.kind === 'listed' ? 'a storage address of this node is in the blocklist of Ceph' : undefined
 }
 
 function startFailure(error: unknown): ActionOutcome {

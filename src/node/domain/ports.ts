@@ -7,6 +7,7 @@ import type { NodeFiles } from '../../ports/files.ts'
 import type { Hypervisor } from '../../ports/hypervisor.ts'
 import type { Log } from '../../ports/log.ts'
 import type { StoreSession } from '../../ports/store.ts'
+import type { OwnBlocklistWatch } from '../quarantine/own-blocklist.ts'
 
 /** The right to act: the life that is certified in this very session (protocol N1). */
 export type Certificate = { readonly session: StoreSession; readonly life: LifeId }
@@ -37,6 +38,8 @@ export type DomainPorts = {
   readonly seqs: SeqGuard
   /** Bounds starts that run at once on this node. */
   readonly starts: Limiter
+  /** Whether Ceph shuts this node out. */
+  readonly blocklist: Pick<OwnBlocklistWatch, 'recent'>
   readonly storageAddresses: readonly string[]
   readonly shutdownTimeoutMs: number
   readonly createTimeoutMs: number

@@ -43,6 +43,8 @@ export type HeartbeatOptions = {
   readonly seqs: SeqKeeper
   readonly daemon: Signal<DaemonState>
   readonly domainState: () => DomainState
+  /** Sequence of the fence journal acknowledged by this daemon; undefined: what was published before stands. */
+  readonly ack: () => number | undefined
   /** Promised to VMs other than those that run. */
   readonly promised: (running: ReadonlySet<string>) => Promised
   readonly clock: Clock
@@ -163,7 +165,7 @@ export class Heartbeat {
       watchdog: 'absent',
       storageAddrs: [...this.#options.storageAddresses],
       clusterAddr: this.#options.clusterAddress,
-      ack: previous?.ack ?? 0,
+      ack: this.#options.ack() ?? previous?.ack ?? 0,
       daemon: this.#options.daemon.value,
       certified: membership.certificate() !== undefined,
       domainState: domainState(),

@@ -44,19 +44,27 @@ export function decideAlive({ sessionId, life, machineId, alive }: AliveSnapshot
 /** What the journal says to a node whose `alive` is in place. `read` means: in the same session, after `alive` was written. */
 export type CertificationDecision =
   | { readonly kind: 'certified' }
+  /** The node has to go through quarantine (protocol N7). */
+  | { readonly kind: 'fenced'; readonly reason: string }
   | { readonly kind: 'refused'; readonly reason: string }
 
-/** Decides whether this life may run guests (protocol N1). Anything but a closed journal forbids it, whatever life it names. */
-export function decideCertification(life: LifeId, journal: FenceJournal | undefined): CertificationDecision {
+/**
+ * Decides whether this life may run guests (protocol N1). Anything but a closed journal forbids it, whatever life it names.
+ * `held`: why this node keeps itself from running guests.
+ */
+export function decideCertification(
+  life: LifeId,
+  journal: FenceJournal | undefined,
+  held?: string,
+): CertificationDecision {
   if (journal === undefined) {
     return { kind: 'refused', reason: 'its fence journal is missing, so it cannot be told whether it was fenced' }
   }
   if (journal.state !== 'closed') {
-    return { kind: 'refused', reason: `its fence journal is ${journal.state}: it is being fenced or was fenced` }
+    return { kind: 'fenced', reason: `its fence journal is ${journal.state}: it is being fenced or was fenced` }
   }
-  if (journal.deadLives.includes(life)) {
-    return { kind: 'refused', reason: 'its present life was fenced: reboot it, so that it returns under a new one' }
-  }
+  if (journal.deadLives.includes(life)) return { kind: 'fenced', reason: 'its present life was fenced' }
+  if (held !== undefined) return { kind: 'fenced', reason: held }
   return { kind: 'certified' }
 }
 

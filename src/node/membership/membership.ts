@@ -25,8 +25,8 @@ export type Presence = { readonly session: StoreSession; readonly life: LifeId; 
 export type MembershipState =
   /** No `alive` of ours: nothing may be written, not even the heartbeat. */
   | { readonly kind: 'absent'; readonly reason: string }
-  /** Alive, but the journal forbids running guests. */
-  | { readonly kind: 'present'; readonly presence: Presence; readonly reason: string }
+  /** Alive, but the journal forbids running guests. isFenced: the way back leads through quarantine. */
+  | { readonly kind: 'present'; readonly presence: Presence; readonly reason: string; readonly isFenced: boolean }
   | { readonly kind: 'certified'; readonly presence: Presence }
 
 export type MembershipOptions = {
@@ -60,6 +60,7 @@ export class Membership {
   #registeredIn: StoreSession | undefined
   #identity: { readonly life: LifeId; readonly bootId: BootId } | undefined
   #previousStatus: NodeStatus | undefined
+  #held: string | undefined
 
   constructor(options: MembershipOptions) {
     this.#options = options
@@ -91,6 +92,43 @@ export class Membership {
   /** This node's last status as an earlier daemon left it; undefined at the first start of all, or before the first session. */
   get previousStatus(): NodeStatus | undefined {
     return this.#previousStatus
+  }
+
+  /** Looks again. */
+  trigger(): void {
+    this.#loop.trigger()
+  }
+
+  /**
+   * Withdraws the certificate at once and gives out no other before {@link release}: whatever the journal says meanwhile,
+   * what has begun to be purged is purged to the end (protocol N7).
+   */
+  hold(reason: string): void {
+    this.#held = reason
+    const state = this.#state.value
+    if (state.kind === 'certified') this.#move({ kind: 'present', presence: state.presence, reason, isFenced: true })
+    this.#loop.trigger()
+  }
+
+  /** Lets the journal alone decide again. */
+  release(): void {
+    this.#held = undefined
+    this.#loop.trigger()
+  }
+
+  /**
+   * A new life of this boot, after everything of the old one was purged. Kept on disk before it is published, so that no
+   * life is used twice; `alive` is changed in place.
+   */
+  async beginNewLife(): Promise<LifeId> {
+    const { files, log, newUuid } = this.#options
+    const bootId = this.#identity?.bootId ?? (await files.bootId())
+    const life = LifeIdSchema.parse(newUuid())
+    await files.writeLife(bootId, life)
+    log.info({ life, bootId }, 'a new life begins after a quarantine')
+    this.#identity = { life, bootId }
+    this.#loop.trigger()
+    return life
   }
 
   start(): void {
@@ -143,17 +181,25 @@ export class Membership {
     }
     const { life, bootId } = await this.#identify(session)
     const refusal = await this.#claimAlive(session, life)
-    if (refusal !== undefined) return this.#move({ kind: 'absent', reason: refusal })
+    if (refusal !== undefined) {
+      this.#move({ kind: 'absent', reason: refusal })
+      return
+    }
     // After alive, and in the same session: either the primary sees our alive, or we see its journal.
     const journal = parse(this.#keys.fence, await session.readWatched(this.#keys.fence.path))?.value
-    const verdict = decideCertification(life, journal)
+    const verdict = decideCertification(life, journal, this.#held)
     const presence = { session, life, bootId }
     if (verdict.kind === 'certified') {
       faults.clear('NODE_NOT_CERTIFIED')
-      return this.#move({ kind: 'certified', presence })
+      this.#move({ kind: 'certified', presence })
+      return
     }
-    faults.set('NODE_NOT_CERTIFIED', 'critical', `This node starts no VMs because ${verdict.reason}.`)
-    this.#move({ kind: 'present', presence, reason: verdict.reason })
+    const isFenced = verdict.kind === 'fenced'
+    const next: MembershipState = { kind: 'present', presence, reason: verdict.reason, isFenced }
+    // Said once: the quarantine goes on to say how far it is.
+    if (!isSame(this.#state.value, next))
+      faults.set('NODE_NOT_CERTIFIED', 'critical', `This node starts no VMs because ${verdict.reason}.`)
+    this.#move(next)
   }
 
   async #identify(session: StoreSession): Promise<{ readonly life: LifeId; readonly bootId: BootId }> {
@@ -225,8 +271,7 @@ export class Membership {
 
   #move(next: MembershipState): void {
     const from = this.#state.value
-    const isSame = from.kind === next.kind && reasonOf(from) === reasonOf(next) && sessionOf(from) === sessionOf(next)
-    if (isSame) return
+    if (isSame(from, next)) return
     const isLoss = from.kind === 'certified' && next.kind !== 'certified'
     const fields = { from: from.kind, to: next.kind, reason: reasonOf(next), session: sessionOf(next)?.id }
     this.#options.log[isLoss ? 'warn' : 'info'](fields, 'membership changed')
@@ -234,8 +279,16 @@ export class Membership {
   }
 }
 
+function isSame(a: MembershipState, b: MembershipState): boolean {
+  return a.kind === b.kind && reasonOf(a) === reasonOf(b) && sessionOf(a) === sessionOf(b) && lifeOf(a) === lifeOf(b)
+}
+
 function reasonOf(state: MembershipState): string {
   return state.kind === 'certified' ? '' : state.reason
+}
+
+function lifeOf(state: MembershipState): LifeId | undefined {
+  return state.kind === 'absent' ? undefined : state.presence.life
 }
 
 function sessionOf(state: MembershipState): StoreSession | undefined {

@@ -18,6 +18,7 @@ function host() {
     guestUser: 'libvirt',
     shippedHook: resolve('systemd/libvirt-hook/qemu'),
     installedHook: join(dir, 'qemu'),
+    rebootCommand: ['false'],
     machineIdFile: join(dir, 'machine-id'),
   })
 }

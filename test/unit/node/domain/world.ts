@@ -95,6 +95,9 @@ export class Machine {
             return seq >= highest
           },
         },
+        blocklist: {
+          recent: async () => ({ kind: this.#world.ceph.isBlocklisted(`${this.address}:0/0`) ? 'listed' : 'clear' }),
+        },
         starts: new Limiter(4),
         storageAddresses: [this.address],
         shutdownTimeoutMs: 60_000,

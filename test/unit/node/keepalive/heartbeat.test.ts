@@ -62,6 +62,7 @@ function start(hypervisor = new FakeHypervisor({ libvirtd })): Daemon {
     seqs,
     daemon,
     domainState: () => 'ready',
+    ack: () => undefined,
     promised: (running) => ({ memoryMiB: running.has(uuidOf(99)) ? 0 : 512, vcpus: 1 }),
     clock,
     log,

@@ -60,13 +60,18 @@ describe('decideCertification', () => {
         fc.constantFrom(life, other, null),
         fc.nat(),
         (state, named, epoch) => {
-          expect(decideCertification(life, { ...CLOSED_JOURNAL, state, life: named, epoch }).kind).toBe('refused')
+          expect(decideCertification(life, { ...CLOSED_JOURNAL, state, life: named, epoch }).kind).toBe('fenced')
         },
       ),
     )
   })
-  it('refuses a life that was proven dead, and a missing journal', () => {
-    expect(decideCertification(life, { ...CLOSED_JOURNAL, deadLives: [life] }).kind).toBe('refused')
+  it('sends a life that was proven dead, or is kept back, into quarantine', () => {
+    expect(decideCertification(life, { ...CLOSED_JOURNAL, deadLives: [life] }).kind).toBe('fenced')
+    expect(decideCertification(life, CLOSED_JOURNAL, 'it is in quarantine')).toMatchObject({
+      reason: 'it is in quarantine',
+    })
+  })
+  it('refuses where the journal is missing', () => {
     expect(decideCertification(life, undefined).kind).toBe('refused')
   })
 })
