@@ -182,19 +182,7 @@ async function build(deps: NodeDeps): Promise<Parts> {
     clock,
     log: log.child({ component: 'heartbeat' }),
   })
-  const blocklist = createOwnBlocklist(deps.storageFence, config.node.storageAddresses, clock)
-  const quarantine: Quarantine = createQuarantine({
-    self,
-    membership,
-    files,
-    hypervisor,
-    host,
-    blocklist,
-    isAutoReady: config.recovery.autoReady,
-    faults,
-    clock,
-    log: log.child({ component: 'quarantine' }),
-  })
+  const { quarantine, blocklist } = buildQuarantine(deps, membership, faults)
   const manager = buildManager(deps, { membership, faults, seqs, directory, blocklist })
   const flush: Flush = createFlush({
     self,
@@ -211,6 +199,24 @@ async function build(deps: NodeDeps): Promise<Parts> {
   const neighbours = createNeighbours({ deps, faults, index, membership, wake: (vm) => manager.wake(vm) })
   const checks = { quarantine, hostChecks, neighbours }
   return { daemon, faults, seqs, membership, collector, heartbeat, index, manager, flush, ...checks }
+}
+
+function buildQuarantine(deps: NodeDeps, membership: Membership, faults: FaultBoard) {
+  const { config, files, hypervisor, host, clock, log, storageFence } = deps
+  const blocklist = createOwnBlocklist(storageFence, config.node.storageAddresses, clock)
+  const quarantine = createQuarantine({
+    self: config.node.name,
+    membership,
+    files,
+    hypervisor,
+    host,
+    blocklist,
+    isAutoReady: config.recovery.autoReady,
+    faults,
+    clock,
+    log: log.child({ component: 'quarantine' }),
+  })
+  return { quarantine, blocklist }
 }
 
 type ManagerParts = Pick<Parts, 'membership' | 'faults' | 'seqs'> & {
