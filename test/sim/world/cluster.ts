@@ -75,6 +75,10 @@ export class Cluster {
       peers,
       coordinators,
       strike: (moment) => this.strike(moment),
+      reboot: (name) => {
+        this.powerOff(name)
+        this.powerOn(name)
+      },
     }
     this.hosts = names.map((name, index) => new SimHost(name, index, this.#surroundings))
     peers.hosts = this.hosts

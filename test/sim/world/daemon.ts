@@ -11,6 +11,7 @@ import type { Ceph } from '../../../src/ports/ceph.ts'
 import type { NodeFiles } from '../../../src/ports/files.ts'
 import type { Hypervisor } from '../../../src/ports/hypervisor.ts'
 import type { Log } from '../../../src/ports/log.ts'
+import type { StorageFence } from '../../../src/ports/storage-fence.ts'
 import type { Store } from '../../../src/ports/store.ts'
 import { type CallTime, Gate } from '../engine/gate.ts'
 import { simLog } from '../engine/log.ts'
@@ -64,6 +65,16 @@ const CEPH_CALLS = [
   'evictLocker',
 ] as const satisfies readonly (keyof Ceph)[]
 
+const FENCE_CALLS = [
+  'blocklist',
+  'unblocklist',
+  'entries',
+  'osds',
+  'osdEpochs',
+  'markDown',
+  'mayBlocklist',
+] as const satisfies readonly (keyof StorageFence)[]
+
 /** The bound of a ceph command; it is killed then. */
 const CEPH_DEADLINE_MS = 10_000
 
@@ -106,11 +117,13 @@ export class Daemon {
         events: ['subscribe'],
       }),
       ceph: this.ceph(),
+      storageFence: this.storageFence(),
       files: this.#gate.port<NodeFiles>('files', host.files, { calls: FILE_CALLS }),
       host: {
         machineId: async () => `machine-${host.name}`,
         guestKey: async () => Buffer.from('key'),
         startHookProblem: async () => undefined,
+        reboot: async () => this.#surroundings.reboot(host.name),
       },
       link: {
         keyProblem: undefined,
@@ -149,8 +162,18 @@ export class Daemon {
 
   /** Ceph from this machine; a command that finds no way there is killed at its deadline. */
   ceph(): Ceph {
+    return this.#gate.port<Ceph>('ceph', this.#reach<Ceph>(this.#surroundings.ceph), { calls: CEPH_CALLS })
+  }
+
+  /** The blocklist from this machine. */
+  storageFence(): StorageFence {
+    const fence = this.#reach(this.#surroundings.ceph.storageFence())
+    return this.#gate.port<StorageFence>('ceph', fence, { calls: FENCE_CALLS })
+  }
+
+  #reach<T extends object>(port: T): T {
     const { ceph } = this.#surroundings
-    const reach = new Proxy<Ceph>(ceph, {
+    return new Proxy<T>(port, {
       get: (target, property) => {
         const value: unknown = Reflect.get(target, property, target)
         if (typeof value !== 'function') return value
@@ -163,7 +186,6 @@ export class Daemon {
         }
       },
     })
-    return this.#gate.port<Ceph>('ceph', reach, { calls: CEPH_CALLS })
   }
 
   /** kill -9: libvirt does what it was asked, the servers find out by themselves. */

@@ -22,6 +22,8 @@ export type Surroundings = {
   readonly peers: SimPeers
   readonly coordinators: readonly string[]
   readonly strike: Strike
+  /** A machine restarts itself. */
+  readonly reboot: (name: string) => void
 }
 
 /** Networks of a machine; each can be cut by itself. */
