@@ -15,6 +15,7 @@ import { type ApiDeps, type Handlers, RawJson, type RequestContext } from './han
 import { clusterHandlers } from './handlers/cluster.ts'
 import { networkHandlers } from './handlers/network.ts'
 import { nodeHandlers } from './handlers/node.ts'
+import { nodeFenceTestHandlers } from './handlers/node-fence-test.ts'
 import { nodeFlushHandlers } from './handlers/node-flush.ts'
 import { storageHandlers } from './handlers/storage.ts'
 import { vmHandlers } from './handlers/vm.ts'
@@ -27,6 +28,7 @@ const HANDLERS = {
   ...networkHandlers,
   ...nodeHandlers,
   ...nodeFlushHandlers,
+  ...nodeFenceTestHandlers,
   ...storageHandlers,
   ...vmHandlers,
   ...vmMoveHandlers,

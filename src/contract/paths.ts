@@ -42,6 +42,8 @@ export const ROUTES = {
   nodeDomainState: { method: 'GET', path: '/node/{node}/domain-state', access: 'read-only' },
   nodeSetDomainState: { method: 'POST', path: '/node/{node}/domain-state', access: 'operator' },
   nodeFlush: { method: 'GET', path: '/node/{node}/flush', access: 'read-only' },
+  nodeFenceTest: { method: 'GET', path: '/node/{node}/fence-test', access: 'read-only' },
+  nodeRunFenceTest: { method: 'POST', path: '/node/{node}/fence-test', access: 'operator' },
 
   vmList: { method: 'GET', path: '/vm', access: 'read-only' },
   vmDefine: { method: 'POST', path: '/vm', access: 'operator', form: ['xml'] },

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { clusterRoutes } from './cluster.ts'
 import { networkRoutes } from './network.ts'
 import { nodeRoutes } from './node.ts'
+import { nodeFenceTestRoutes } from './node-fence-test.ts'
 import { nodeFlushRoutes } from './node-flush.ts'
 import type { RouteId } from './paths.ts'
 import type { Route } from './route.ts'
@@ -14,6 +15,7 @@ export const CONTRACT = {
   ...clusterRoutes,
   ...nodeRoutes,
   ...nodeFlushRoutes,
+  ...nodeFenceTestRoutes,
   ...vmRoutes,
   ...vmMoveRoutes,
   ...networkRoutes,

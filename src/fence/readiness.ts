@@ -1,7 +1,7 @@
 /** Judges what a fence test found: could this node be fenced now? Pure. */
 import { selfFenceWaitMs } from '../model/fence-timing.ts'
 import type { NodeStatus } from '../model/node.ts'
-import type { Readiness, ReadinessCheck } from '../model/power.ts'
+import { type Readiness, type ReadinessCheck, readinessGrade } from '../model/power.ts'
 
 /** What the power controller of a node said when it was asked for the status. */
 export type PowerFinding =
@@ -79,17 +79,6 @@ function timingVerdict({ status }: Findings): Verdict {
   }
   const waitS = selfFenceWaitMs(status.selfFenceBoundS, undefined) / 1000
   return [true, `Its guests have ended ${status.selfFenceBoundS} s after it was cut off; the primary waits ${waitS} s.`]
-}
-
-/** How bad it is. ready: by power and by its own guard. weak: by one of them. unready: not at all. */
-export type ReadinessGrade = 'ready' | 'weak' | 'unready'
-
-/** Storage must be closed in every case; beyond that the node must be proven off, or have ended its guests by itself. */
-export function readinessGrade(checks: readonly ReadinessCheck[]): ReadinessGrade {
-  const isOk = (name: ReadinessCheck['name']) => checks.find((check) => check.name === name)?.isOk === true
-  const byItself = isOk('self-fence') && isOk('timing')
-  if (!isOk('blocklist') || (!isOk('power') && !byItself)) return 'unready'
-  return isOk('power') && byItself ? 'ready' : 'weak'
 }
 
 /** The fault of a node that could not be fenced, or only in one way; undefined: all is well, or it is meant to be so. */

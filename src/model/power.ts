@@ -64,3 +64,14 @@ export const FenceTestWish = z.object({
   at: z.number(),
 })
 export type FenceTestWish = z.infer<typeof FenceTestWish>
+
+/** How bad it is. ready: by power and by its own guard. weak: by one of them. unready: not at all. */
+export type ReadinessGrade = 'ready' | 'weak' | 'unready'
+
+/** Storage must be closed in every case; beyond that the node must be proven off, or have ended its guests by itself. */
+export function readinessGrade(checks: readonly ReadinessCheck[]): ReadinessGrade {
+  const isOk = (name: ReadinessCheck['name']) => checks.find((check) => check.name === name)?.isOk === true
+  const byItself = isOk('self-fence') && isOk('timing')
+  if (!isOk('blocklist') || (!isOk('power') && !byItself)) return 'unready'
+  return isOk('power') && byItself ? 'ready' : 'weak'
+}

@@ -4,7 +4,7 @@ import { tree } from '../schema/tree.ts'
 import { directory, document, type Watched, type WatchedDocument } from './collection.ts'
 
 /** Documents of a node beside its spec. */
-export type NodePart = 'status' | 'stats' | 'alive' | 'fence' | 'flush'
+export type NodePart = 'status' | 'stats' | 'alive' | 'fence' | 'flush' | 'readiness'
 
 export function clusterCollection(): WatchedDocument {
   return document(tree.cluster, { order: ({ generation }) => generation })
@@ -22,6 +22,7 @@ export function nodeCollections(name: NodeName, parts: readonly NodePart[]): rea
     stats: () => document(keys.stats),
     alive: () => document(keys.alive),
     flush: () => document(keys.flush),
+    readiness: () => document(keys.readiness, { order: ({ run }) => run }),
     fence: () => document(keys.fence, { order: ({ seq }) => seq }),
   }
   return [document(keys.spec, { order: ({ generation }) => generation }), ...parts.map((part) => all[part]())]

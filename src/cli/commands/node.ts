@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { CommandFailure, EXIT } from '../failure.ts'
 import { formatNodeInfo, formatNodeList } from '../output/node-view.ts'
 import { single } from '../vm-fetch.ts'
+import { addNodeFenceTest } from './node-fence-test.ts'
 import { addNodeFlushCommands } from './node-flush.ts'
 import { addGroup, formatOption, type OpenSession } from './options.ts'
 
@@ -24,6 +25,7 @@ export function addNodeCommands(program: Command, open: OpenSession, hostname: s
   addInfo(node, open, hostname)
   addList(node, open)
   addNodeFlushCommands(node, open, hostname)
+  addNodeFenceTest(node, open)
 }
 
 function addIsPrimary(node: Command, open: OpenSession, hostname: string): void {

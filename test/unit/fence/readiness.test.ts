@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { type Findings, judgeReadiness, readinessFault, readinessGrade } from '../../../src/fence/readiness.ts'
+import { type Findings, judgeReadiness, readinessFault } from '../../../src/fence/readiness.ts'
 import { NodeName } from '../../../src/model/ids.ts'
 import type { NodeStatus } from '../../../src/model/node.ts'
+import { readinessGrade } from '../../../src/model/power.ts'
 
 const armed = { selfFence: 'armed', selfFenceBoundS: 20, watchdog: 'present' } as NodeStatus
 const well: Findings = {

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import type { FenceTest } from '../../src/contract/node-fence-test.ts'
+import { node } from './cluster.ts'
+import { runCli } from './pvc-run.ts'
+import { transcript } from './transcript.ts'
+
+const checks = [
+  { name: 'power', ok: true, message: 'Its power controller answers and reads on.' },
+  { name: 'blocklist', ok: true, message: 'The primary may keep its addresses from writing to Ceph.' },
+  { name: 'self-fence', ok: true, message: 'Its guard is armed and feeds a watchdog.' },
+]
+
+function test(node: string, grade: string, own = checks): { readonly json: FenceTest } {
+  return { json: { node, run: 3, tested_at: 1000, grade, checks: own } }
+}
+
+const refused = [{ name: 'power', ok: false, message: 'Its power cannot be read: the BMC refuses the login.' }]
+const denied = [...refused, { name: 'blocklist', ok: false, message: 'The primary cannot keep it from Ceph: denied.' }]
+
+describe('pvc node fence-test', () => {
+  transcript('node-fence-test', [
+    {
+      title: 'One node that is ready',
+      argv: ['node', 'fence-test', 'hv1'],
+      routes: { 'POST /node/hv1/fence-test': test('hv1', 'ready') },
+    },
+    {
+      title: 'In one way only',
+      argv: ['node', 'fence-test', 'hv2'],
+      routes: { 'POST /node/hv2/fence-test': test('hv2', 'weak', [...refused, ...checks.slice(1)]) },
+    },
+    {
+      title: 'Colours',
+      argv: ['node', 'fence-test', 'hv3'],
+      routes: { 'POST /node/hv3/fence-test': test('hv3', 'unready', denied) },
+      isTty: true,
+    },
+    {
+      title: 'As JSON',
+      argv: ['-q', 'node', 'fence-test', 'hv1', '-f', 'json'],
+      routes: { 'POST /node/hv1/fence-test': test('hv1', 'ready') },
+    },
+    {
+      title: 'No primary',
+      argv: ['node', 'fence-test', 'hv1'],
+      routes: {
+        'POST /node/hv1/fence-test': { status: 504, json: { message: "Node 'hv1' was not tested within 20 s" } },
+      },
+    },
+  ])
+
+  it('tests every node, and fails when one of them could not be fenced', async () => {
+    const routes = {
+      'GET /node': { json: [node(), node({ name: 'hv2' })] },
+      'POST /node/hv1/fence-test': test('hv1', 'ready'),
+      'POST /node/hv2/fence-test': test('hv2', 'unready', denied),
+    }
+    const result = await runCli({ argv: ['node', 'fence-test'], routes })
+    expect(result.stdout).toMatch(/^Node "hv1" could be fenced\.\n[^]*\n\nNode "hv2" could NOT be fenced\.\n/)
+    expect(result.stderr).toContain('Node "hv2" could not be fenced now.')
+    expect(result.exitCode).toBe(1)
+  })
+})
