@@ -56,7 +56,7 @@ describe('pvc node fence-test', () => {
       'POST /node/hv2/fence-test': test('hv2', 'unready', denied),
     }
     const result = await runCli({ argv: ['node', 'fence-test'], routes })
-    expect(result.stdout).toMatch(/^Node "hv1" could be fenced\.\n[^]*\n\nNode "hv2" could NOT be fenced\.\n/)
+    expect(result.stdout).toMatch(/^Node "hv1" could be fenced\.\n[\s\S]*\n\nNode "hv2" could NOT be fenced\.\n/)
     expect(result.stderr).toContain('Node "hv2" could not be fenced now.')
     expect(result.exitCode).toBe(1)
   })
