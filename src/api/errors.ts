@@ -36,6 +36,7 @@ export const ERROR_STATUS = {
   PVC_CEPH_EXISTS: 400,
   PVC_CEPH_BUSY: 400,
   PVC_VOLUME_LOCKED: 409,
+  PVC_CONSOLE_UNREADABLE: 502,
   PVC_XML_INVALID: 400,
   PVC_INTERNAL: 500,
 } as const satisfies Record<ErrorCode, number>

@@ -185,6 +185,16 @@ export const Config = z.strictObject({
       createTimeoutMs: z.number().int().min(1000).default(30_000),
     })
     .prefault({}),
+  console: z
+    .strictObject({
+      /** Lines kept of each guest's console; 0: none. A VM may say otherwise. */
+      lines: z.number().int().min(0).max(10_000).default(1000),
+      /** Lines kept of what pvcnoded says. */
+      nodeLogLines: z.number().int().min(0).max(10_000).default(2000),
+      /** What all consoles of this node together may write to ZooKeeper. */
+      budgetKiBps: z.number().int().min(16).max(65_536).default(512),
+    })
+    .prefault({}),
   migration: MigrationSection.prefault({}),
   /** How many VMs leave a node, or come home to it, at the same time. */
   flush: z.strictObject({ parallel: z.number().int().min(1).max(64).default(2) }).prefault({}),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MAX_CONSOLE_LINES } from './console.ts'
 import { LifeId, NodeName, VmUuid, VolumeRef } from './ids.ts'
 
 /** Who has the right to run a VM (protocol: record). seq never repeats, also not over delete and re-create. */
@@ -42,6 +43,8 @@ export const VmMeta = z.object({
   startPriority: z.number().int().min(0).max(100).default(DEFAULT_START_PRIORITY),
   /** VMs of one group are kept on different nodes where that is possible; empty: none. */
   antiAffinityGroup: AntiAffinityGroup.default(''),
+  /** Lines kept of its console, 0 for none; undefined: as the node is configured. */
+  consoleLines: z.number().int().min(0).max(MAX_CONSOLE_LINES).optional(),
 })
 export type VmMeta = z.infer<typeof VmMeta>
 

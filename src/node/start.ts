@@ -10,6 +10,7 @@ import { errorChain } from '../model/errors.ts'
 import type { DaemonState } from '../model/node.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
 import type { Peers } from '../ports/peer.ts'
+import type { StoreSession } from '../ports/store.ts'
 import { createIndex, type Index } from '../view/index.ts'
 import { nodesCollection, vmsCollection } from '../view/tree-collections.ts'
 import type { NodeDeps } from './deps.ts'
@@ -33,6 +34,10 @@ export type NodeDaemon = {
   readonly faults: FaultBoard
   /** Other nodes; without a cluster key nobody is ever reached. */
   readonly peers: Peers
+  /** Every VM with its status. */
+  readonly index: Index
+  /** The session in which this node is certified; undefined: none now. */
+  session(): StoreSession | undefined
   /** Orderly stop: guests run on, the node is marked as stopped, its proof of life goes with the session. */
   stop(): Promise<void>
 }
@@ -128,6 +133,8 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
     state: daemon,
     faults,
     peers: parts.neighbours.peers,
+    index,
+    session: () => membership.certificate()?.session,
     stop() {
       stopping ??= stop()
       return stopping

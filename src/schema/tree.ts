@@ -1,5 +1,6 @@
 import { AuditEntry, AuthToken, Cluster, PrimaryEpoch, PrimaryLease, SchemaVersion } from '../model/cluster.ts'
 import { PrimaryStatus, PrimaryWanted } from '../model/coordinator.ts'
+import { ConsoleHead, type ConsoleSegment, StreamFollower } from '../model/console.ts'
 import { VmDecisions } from '../model/decision.ts'
 import { VmArrival, VmDocument, VmNameReservation, VmStatus } from '../model/domain.ts'
 import { FenceJournal, FenceOrder } from '../model/fence.ts'
@@ -9,6 +10,7 @@ import { NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/n
 import { FenceTestWish, PowerDocument, Readiness } from '../model/power.ts'
 import { Pool, Volume } from '../model/storage.ts'
 import { json } from './codec.ts'
+import { consoleSegment } from './console-codec.ts'
 import type { Dir, Key } from './key.ts'
 
 const codecs = {
@@ -34,6 +36,9 @@ const codecs = {
   vmStatus: json(VmStatus),
   vmArrival: json(VmArrival),
   vmName: json(VmNameReservation),
+  consoleHead: json(ConsoleHead),
+  consoleSegment,
+  follower: json(StreamFollower),
   pool: json(Pool),
   volume: json(Volume),
   token: json(AuthToken),
@@ -43,6 +48,18 @@ const codecs = {
 
 function dir<T>(path: string, codec: Key<T>['codec']): Dir<T> {
   return { path, child: (name) => ({ path: `${path}/${name}`, codec }) }
+}
+
+/** A stream of text: its document, and its segments by number. */
+export type StreamKeys = { readonly head: Key<ConsoleHead>; readonly segments: Dir<ConsoleSegment> }
+
+function stream(path: string): StreamKeys {
+  return { head: { path, codec: codecs.consoleHead }, segments: dir(path, codecs.consoleSegment) }
+}
+
+/** Name of a segment's znode. */
+export function segmentName(number: number): string {
+  return String(number).padStart(10, '0')
 }
 
 /** The only version of the tree this build reads and writes. */
@@ -74,13 +91,18 @@ export const tree = {
     readiness: { path: `/nodes/${name}/readiness`, codec: codecs.readiness } satisfies Key<Readiness>,
     fenceTest: { path: `/nodes/${name}/fence-test`, codec: codecs.fenceTest } satisfies Key<FenceTestWish>,
     flush: { path: `/nodes/${name}/flush`, codec: codecs.flush } satisfies Key<FlushRun>,
+    /** What pvcnoded says about its work, kept as a console is. */
+    log: stream(`/nodes/${name}/log`),
   }),
   vms: dir('/vms', codecs.vm),
   vm: (uuid: VmUuid) => ({
     spec: { path: `/vms/${uuid}`, codec: codecs.vm } satisfies Key<VmDocument>,
     status: { path: `/vms/${uuid}/status`, codec: codecs.vmStatus } satisfies Key<VmStatus>,
     arrival: { path: `/vms/${uuid}/arrival`, codec: codecs.vmArrival } satisfies Key<VmArrival>,
+    console: stream(`/vms/${uuid}/console`),
   }),
+  /** Ephemeral: a stream that somebody follows, named as followerName of the model says. */
+  followers: dir('/followers', codecs.follower),
   /** One znode per VM name: its creation decides who gets the name. */
   vmNames: dir('/vmnames', codecs.vmName),
   /** Ephemeral: whose turn it is to move VMs off a node or back; the lowest number has it, the name begins with its node. */
@@ -113,4 +135,5 @@ export const TREE_DIRS: readonly string[] = [
   '/auth/tokens',
   '/audit',
   '/decisions',
+  '/followers',
 ]

@@ -10,6 +10,8 @@ export type LogOptions = {
   readonly level: LogLevel
   /** Where lines go; default: standard output, which systemd gives to the journal. */
   readonly destination?: pino.DestinationStream
+  /** Also given each line, without its end. */
+  readonly tap?: (json: string) => void
 }
 
 /** Names of fields whose value must never be written, at the top or one level down. */
@@ -21,7 +23,7 @@ const SECRET_FIELDS = ['token', 'password', 'secret', 'key', 'keyring', 'authori
  */
 export function createLog(options: LogOptions): Log {
   // Not synchronous: a journal that stands still must not stand the event loop still. Flushed at exit by pino.
-  const destination = options.destination ?? pino.destination({ fd: 1, sync: false })
+  const destination = tapped(options.destination ?? pino.destination({ fd: 1, sync: false }), options.tap)
   return pino(
     {
       name: options.name,
@@ -33,6 +35,16 @@ export function createLog(options: LogOptions): Log {
     },
     destination,
   )
+}
+
+function tapped(destination: pino.DestinationStream, tap: LogOptions['tap']): pino.DestinationStream {
+  if (tap === undefined) return destination
+  return {
+    write(line) {
+      destination.write(line)
+      tap(line.trimEnd())
+    },
+  }
 }
 
 function oneLevelDown(field: string): string {

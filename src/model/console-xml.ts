@@ -1,0 +1,21 @@
+import { child, children, parseXml } from './xml.ts'
+
+/** Where libvirt writes what a guest prints. */
+export type ConsoleLog = {
+  readonly file: string
+  /** False: the file is emptied whenever the guest is started. */
+  readonly isAppended: boolean
+}
+
+/**
+ * The log file of a definition's first serial port or console that has one; undefined: none has.
+ * @throws PVC_XML_INVALID
+ */
+export function readConsoleLog(xml: string): ConsoleLog | undefined {
+  const devices = child(parseXml(xml), 'devices')
+  for (const device of [...children(devices, 'serial'), ...children(devices, 'console')]) {
+    const log = child(device, 'log')?.attributes
+    if (log?.['file']) return { file: log['file'], isAppended: log['append'] === 'on' }
+  }
+  return undefined
+}
