@@ -9,6 +9,7 @@ import { createCephCli } from '../adapters/ceph/ceph-cli.ts'
 import { createStorageFence } from '../adapters/ceph/fence-cli.ts'
 import { createSystemClock } from '../adapters/clock/system.ts'
 import type { LoadedConfig } from '../adapters/config/config-file.ts'
+import { createLogFiles } from '../adapters/console/log-files.ts'
 import { createNodeFiles } from '../adapters/files/node-files.ts'
 import { createHost } from '../adapters/host/host.ts'
 import { takeInstanceLock } from '../adapters/host/instance-lock.ts'
@@ -17,6 +18,9 @@ import { bootTimeNs, closeInheritedFds, sdNotify } from '../adapters/libvirt/sys
 import { createLog } from '../adapters/log/pino-log.ts'
 import { createSupervisor } from '../adapters/systemd/supervisor.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
+import { withDeadline } from '../base/deadline.ts'
+import { type Consoles, startConsoles } from '../console/start.ts'
+import { errorChain } from '../model/errors.ts'
 import { type NodeDaemon, startNode } from '../node/start.ts'
 import type { Log } from '../ports/log.ts'
 import { createClusterLink } from './cluster-link.ts'
@@ -30,16 +34,19 @@ const OS_RELEASE = '/etc/os-release'
 export async function runNodeDaemon(config: LoadedConfig, version: string): Promise<void> {
   // First of all: a descriptor of whoever started us must not live on in QEMU tools.
   closeInheritedFds()
-  const log = createLog({ name: 'pvcnoded', level: config.logging.level })
+  const tap = createLogTap()
+  const log = createLog({ name: 'pvcnoded', level: config.logging.level, tap: tap.write })
   crashOn('uncaughtException', log)
   crashOn('unhandledRejection', log)
   await mkdir(config.paths.run, { recursive: true, mode: 0o700 })
   await mkdir(config.paths.state, { recursive: true, mode: 0o700 })
   await takeInstanceLock(join(config.paths.run, 'pvcnoded.sock'))
   log.info({ version, node: config.node.name }, 'pvcnoded starts')
-  const { daemon, close } = await startWithAdapters(config, version, log)
+  const { daemon, consoles, close } = await startWithAdapters(config, version, log)
+  tap.attach(consoles.logLine)
   const signal = await firstSignal(log)
   log.info({ signal }, 'asked to stop')
+  await stopConsoles(consoles, log)
   await daemon.stop()
   close()
   process.exit(0)
@@ -50,6 +57,20 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
   const { servers, root, sessionTimeoutMs } = config.zookeeper
   const { uri } = config.libvirt
   const supervisor = createSupervisor({ log, send: sdNotify, environment: process.env })
+  const store = createZooKeeperStore({
+    servers,
+    root,
+    sessionTimeoutMs,
+    clock,
+    log: log.child({ component: 'zookeeper' }),
+  })
+  const hypervisor = startHypervisor({
+    uri,
+    clock,
+    log: log.child({ component: 'libvirt' }),
+    createTimeoutMs: config.vm.createTimeoutMs,
+    migration: { ...config.migration, scheme: config.libvirt.migrationScheme },
+  })
   const daemon: NodeDaemon = await startNode({
     config,
     identity: {
@@ -59,20 +80,8 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       arch: ARCHITECTURES[arch()] ?? arch(),
       cpuModel: cpus()[0]?.model.trim(),
     },
-    store: createZooKeeperStore({
-      servers,
-      root,
-      sessionTimeoutMs,
-      clock,
-      log: log.child({ component: 'zookeeper' }),
-    }),
-    hypervisor: startHypervisor({
-      uri,
-      clock,
-      log: log.child({ component: 'libvirt' }),
-      createTimeoutMs: config.vm.createTimeoutMs,
-      migration: { ...config.migration, scheme: config.libvirt.migrationScheme },
-    }),
+    store,
+    hypervisor,
     ceph: createCephCli({ user: config.ceph.user, configFile: config.ceph.configFile }),
     storageFence: createStorageFence({
       user: config.ceph.user,
@@ -93,7 +102,53 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
     newUuid: randomUUID,
     isRealHypervisor: !uri.startsWith('test:'),
   })
-  return { daemon, close: () => supervisor.close() }
+  const { index, session, faults } = daemon
+  const directory = config.paths.consoleLogs
+  const files = createLogFiles({ directory, clock, log: log.child({ component: 'console' }) })
+  const { name: self } = config.node
+  const consoles = startConsoles({
+    self,
+    settings: config.console,
+    store,
+    session,
+    index,
+    hypervisor,
+    files,
+    faults,
+    clock,
+    log,
+  })
+  return { daemon, consoles, close: () => supervisor.close() }
+}
+
+/** Early lines of the log, which have nowhere to go yet; more than these are in the journal only. */
+const EARLY_LINES = 500
+
+/** Passes the lines of the log on once there is somebody who takes them. */
+function createLogTap() {
+  let taker: ((json: string) => void) | undefined
+  const early: string[] = []
+  return {
+    write(json: string): void {
+      if (taker !== undefined) taker(json)
+      else if (early.length < EARLY_LINES) early.push(json)
+    },
+    attach(take: (json: string) => void): void {
+      for (const json of early.splice(0)) take(json)
+      taker = take
+    },
+  }
+}
+
+/** What does not reach the store in this time is still in the files of the guests. */
+const STOP_CONSOLES_MS = 2000
+
+async function stopConsoles(consoles: Consoles, log: Log): Promise<void> {
+  try {
+    await withDeadline(createSystemClock(bootTimeNs), STOP_CONSOLES_MS, 'the consoles', consoles.stop())
+  } catch (error) {
+    log.warn({ error: errorChain(error) }, 'the consoles did not end in order')
+  }
 }
 
 /** Names of processors as the kernel gives them. */

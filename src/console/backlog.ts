@@ -2,6 +2,8 @@
 import { MAX_STREAM_BYTES } from '../model/console.ts'
 import { markerPieces, type Piece, pieceBytes } from './piece.ts'
 
+const MAX_MARKERS = 3
+
 export class Backlog {
   #pieces: Piece[] = []
   #bytes = 0
@@ -9,6 +11,8 @@ export class Backlog {
   #lines = 0
   /** Lines that gave way since the last take. */
   #dropped = 0
+  /** Markers among them; only the last few are told. */
+  #markers: string[] = []
   #maxLines: number
 
   constructor(maxLines: number) {
@@ -42,9 +46,12 @@ export class Backlog {
   take(maxBytes: number): Piece[] {
     const taken: Piece[] = []
     const first = this.#pieces[0]
-    if (this.#dropped > 0 && first) {
-      const text = `[${this.#dropped} ${this.#dropped === 1 ? 'line' : 'lines'} dropped]`
-      taken.push(...markerPieces(text, first.at))
+    if (first) {
+      for (const text of this.#markers.splice(0)) taken.push(...markerPieces(text, first.at))
+      if (this.#dropped > 0) {
+        const text = `[${this.#dropped} ${this.#dropped === 1 ? 'line' : 'lines'} dropped]`
+        taken.push(...markerPieces(text, first.at))
+      }
       this.#dropped = 0
     }
     let bytes = 0
@@ -81,7 +88,8 @@ export class Backlog {
     if (count === 0) return
     for (const piece of this.#pieces.splice(0, count)) {
       this.#forget(piece)
-      if (isLine(piece)) this.#dropped += 1
+      if (piece.isMarker) this.#markers = [...this.#markers, piece.text].slice(-MAX_MARKERS)
+      else if (isLine(piece)) this.#dropped += 1
     }
   }
 

@@ -4,11 +4,8 @@ import type { LogPlace } from '../model/console.ts'
 /** The file that is being read. */
 export type Reading = { readonly file: string; readonly offset: number }
 
-/** What a look saw: the size of the file that is held open, and which file has its name now. */
-export type Seen = {
-  readonly openBytes: number
-  readonly named: { readonly id: string; readonly sizeBytes: number } | undefined
-}
+/** What a look saw: the size of the file that is held open, and which file has its name now (undefined: none). */
+export type Seen = { readonly openBytes: number; readonly namedFile: string | undefined }
 
 export type Look =
   /** Nothing new. */
@@ -18,13 +15,12 @@ export type Look =
   /** More has come than is kept: reading goes on at `offset`. */
   | { readonly kind: 'skip'; readonly offset: number; readonly skippedBytes: number }
   | { readonly kind: 'read' }
-  /** All of this file was read, and what follows is in another one. */
+  /** All of this file was read, and it has the name no more: what follows may be in another one. */
   | { readonly kind: 'next' }
 
 /**
  * Decides what to do with a file. The name was looked at before the size of the open file, so that what a writer put into
- * the old file before it turned to the new one is read. A new file without content does not count: whoever renamed the old
- * one may still have a writer in it.
+ * the old file before it turned to the new one is read.
  */
 export function decideLook(reading: Reading, seen: Seen, maxBacklogBytes: number): Look {
   if (seen.openBytes < reading.offset) return { kind: 'truncated' }
@@ -34,13 +30,11 @@ export function decideLook(reading: Reading, seen: Seen, maxBacklogBytes: number
     return { kind: 'skip', offset, skippedBytes: newBytes - maxBacklogBytes }
   }
   if (newBytes > 0) return { kind: 'read' }
-  const { named } = seen
-  if (named !== undefined && named.id !== reading.file && named.sizeBytes > 0) return { kind: 'next' }
-  return { kind: 'wait' }
+  return { kind: seen.namedFile === reading.file ? 'wait' : 'next' }
 }
 
-/** Files of one console, oldest first: virtlogd renames `log` to `log.0`, `log.0` to `log.1` and so on. */
-export type Candidate = { readonly path: string; readonly id: string }
+/** A file of a console: virtlogd renames `log` to `log.0`, `log.0` to `log.1` and so on. */
+export type Candidate = { readonly path: string; readonly id: string; readonly sizeBytes: number }
 
 /** Names under which the files of a console may be, oldest first. */
 export function candidatePaths(path: string): readonly string[] {
@@ -60,14 +54,19 @@ export function decideStart(
   return { at: candidates.length - 1, offset: 0, isGap: place !== undefined && candidates.length > 1 }
 }
 
-/** The file after the one that was read to its end; undefined: it is the newest itself. */
+/**
+ * The file after the one that was read to its end; undefined: there is none with content. An empty one does not count:
+ * whoever renamed the old one may still have a writer in it.
+ */
 export function decideNext(
   file: string,
   candidates: readonly Candidate[],
 ): { readonly at: number; readonly isGap: boolean } | undefined {
   const known = candidates.findIndex(({ id }) => id === file)
+  // A file that is gone has left all of these behind it, and perhaps others.
+  const at = candidates.findIndex(({ sizeBytes }, index) => index > known && sizeBytes > 0)
+  if (at < 0) return undefined
+  if (known >= 0) return { at, isGap: false }
   const newest = candidates.length - 1
-  if (known === newest) return undefined
-  if (known >= 0) return { at: known + 1, isGap: false }
   return { at: newest, isGap: newest > 0 }
 }

@@ -156,7 +156,12 @@ export class GuestConsole {
     const { faults } = this.#options.deps
     const id = `CONSOLE_LOG_UNREADABLE:${this.#options.uuid}`
     if (problem === undefined) faults.clear(id)
-    else faults.set(id, 'warning', `${errorChain(problem)}. The guest runs on; its console is not shown until this is mended.`)
+    else
+      faults.set(
+        id,
+        'warning',
+        `${errorChain(problem)}. The guest runs on; its console is not shown until this is mended.`,
+      )
   }
 
   #onError(error: unknown): void {

@@ -12,7 +12,9 @@ export function formatLogLine(json: string): string {
   if (entry === undefined) return json
   const { level, time, component, msg } = entry
   const fields = Object.entries(entry).filter(([name]) => !KNOWN.includes(name))
-  const rest = fields.map(([name, value]) => ` ${name}=${typeof value === 'string' ? quoted(value) : JSON.stringify(value)}`)
+  const rest = fields.map(
+    ([name, value]) => ` ${name}=${typeof value === 'string' ? quoted(value) : JSON.stringify(value)}`,
+  )
   const subject = component === undefined ? '' : `${component}: `
   return `${time} ${String(level).padEnd(5)} ${subject}${msg ?? ''}${rest.join('')}`.replaceAll('\n', '\\n')
 }

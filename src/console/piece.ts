@@ -7,6 +7,8 @@ export type Piece = {
   readonly isEnd: boolean
   /** No text: a line that is open here ends, and nothing happens when none is. */
   readonly isBreak?: true
+  /** Says itself that something is missing. */
+  readonly isMarker?: true
   /** Wall time at which it was read. */
   readonly at: number
   /** Place in the file after it; null: it comes from no file. Undefined: the place does not move (a marker). */
@@ -31,7 +33,7 @@ export function breakPiece(at: number): Piece {
 
 /** A line of our own in the stream. */
 export function markerPieces(text: string, at: number): Piece[] {
-  return [breakPiece(at), { text, isEnd: true, at, place: undefined }]
+  return [breakPiece(at), { text, isEnd: true, isMarker: true, at, place: undefined }]
 }
 
 const FNV_OFFSET = 0x811c9dc5

@@ -2,7 +2,13 @@
 import { type Clock, sleep } from '../base/clock.ts'
 import { withDeadline } from '../base/deadline.ts'
 import { Reconciler } from '../base/reconciler.ts'
-import { type ConsoleSegment, comparePositions, endOfSegment, type LogPlace, MAX_SEGMENT_BYTES } from '../model/console.ts'
+import {
+  type ConsoleSegment,
+  comparePositions,
+  endOfSegment,
+  type LogPlace,
+  MAX_SEGMENT_BYTES,
+} from '../model/console.ts'
 import { errorChain, hasCode, PvcError } from '../model/errors.ts'
 import type { Log } from '../ports/log.ts'
 import type { StoreSession } from '../ports/store.ts'
@@ -147,7 +153,8 @@ export class StreamWriter {
     if (dueMs > 0) return dueMs
     this.#batch ??= { pieces: this.#backlog.take(MAX_SEGMENT_BYTES), after: undefined }
     const batch = planBatch(this.#batch.pieces, tail.end)
-    if (batch !== undefined) {
+    if (batch === undefined) await this.#move(tail, this.#batch.pieces)
+    else {
       const waitMs = this.#options.budget.take(batch.text.length)
       if (waitMs > 0) return waitMs
       await this.#write(tail, batch)
@@ -192,7 +199,8 @@ export class StreamWriter {
   /** A batch whose write was left in doubt is done if the stream ends where it would then. */
   #settleBatch(end: StreamEnd): void {
     const after = this.#batch?.after
-    if (after !== undefined && comparePositions(after, end) === 0 && after.before === end.before) this.#batch = undefined
+    if (after !== undefined && comparePositions(after, end) === 0 && after.before === end.before)
+      this.#batch = undefined
   }
 
   async #write(tail: Tail, batch: Batch): Promise<void> {
@@ -214,6 +222,16 @@ export class StreamWriter {
       await this.#append(tail, { ...batch, ...writer, place: this.#place, isLast: false })
     }
     tail.end = end
+  }
+
+  /** The place in the file changed, and no text comes with it. */
+  async #move(tail: Tail, pieces: readonly Piece[]): Promise<void> {
+    const place = pieces.findLast((piece) => piece.place !== undefined)?.place
+    if (place === undefined || tail.last?.segment.node !== this.#options.writer.node) return
+    this.#place = place
+    const segment = { ...tail.last.segment, place }
+    const key = this.#options.keys.segments.child(segmentName(tail.number))
+    tail.last = { segment, version: (await tail.session.set(key, segment, tail.last.version)).version }
   }
 
   async #append(tail: Tail, segment: ConsoleSegment): Promise<void> {

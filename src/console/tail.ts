@@ -5,13 +5,11 @@ import { type LogPlace, MAX_STREAM_BYTES } from '../model/console.ts'
 import { PvcError } from '../model/errors.ts'
 import type { LogFiles, OpenLogFile } from '../ports/log-files.ts'
 import { type Candidate, candidatePaths, decideLook, decideNext, decideStart } from './decide.ts'
-import { splitLines } from './line-splitter.ts'
-import { breakPiece, fingerprint, markerPieces, PRINT_BYTES, type Piece } from './piece.ts'
+import { LogReading } from './log-reading.ts'
+import { breakPiece, markerPieces, type Piece } from './piece.ts'
 
 /** A look although nothing was reported: changes of a file are hints only. */
 const LOOK_MS = 500
-const READ_BYTES = 64 * 1024
-const NEWLINE = 10
 /** An end without a further byte for this long is the end: virtlogd writes on for a moment after its guest. */
 const QUIET_MS = 300
 const DRAIN_MS = 3000
@@ -35,10 +33,8 @@ export class Tail {
   readonly #options: TailOptions
   readonly #loop: Reconciler
   #file: OpenLogFile | undefined
-  /** Where reading goes on; kept when the file cannot be opened. */
-  #place: LogPlace | undefined
-  /** Bytes of the line that is open. */
-  #openBytes = 0
+  /** Kept when the file cannot be opened. */
+  readonly #reading: LogReading
   #isFirstFile: boolean
   /** The file was emptied since the last start. */
   #hasTruncated: boolean
@@ -46,7 +42,7 @@ export class Tail {
 
   constructor(options: TailOptions) {
     this.#options = options
-    this.#place = options.place
+    this.#reading = new LogReading(options.place)
     this.#isFirstFile = options.place === undefined
     this.#hasTruncated = options.isStarted
     this.#loop = new Reconciler({
@@ -101,7 +97,8 @@ export class Tail {
   }
 
   #mark(): string {
-    return `${this.#place?.file}:${this.#place?.offset}`
+    const { place } = this.#reading
+    return `${place?.file}:${place?.offset}`
   }
 
   async #look(): Promise<void> {
@@ -114,8 +111,8 @@ export class Tail {
         this.#wasRestarted = false
         if (named?.id === file.id) this.#begin(file)
       }
-      const offset = this.#place?.offset ?? 0
-      const look = decideLook({ file: file.id, offset }, { openBytes, named }, MAX_STREAM_BYTES)
+      const { offset } = this.#reading
+      const look = decideLook({ file: file.id, offset }, { openBytes, namedFile: named?.id }, MAX_STREAM_BYTES)
       switch (look.kind) {
         case 'wait':
           return
@@ -127,10 +124,11 @@ export class Tail {
           await this.#skip(file, look)
           break
         case 'read':
-          if (!(await this.#read(file, openBytes))) return
+          if (await this.#read(file, openBytes)) break
+          if (named?.id === file.id || !(await this.#next(file, openBytes))) return
           break
         case 'next':
-          if (!(await this.#next(file))) return
+          if (!(await this.#next(file, openBytes))) return
       }
     }
   }
@@ -140,8 +138,7 @@ export class Tail {
     const found: Candidate[] = []
     for (const candidate of candidatePaths(path)) {
       const named = await files.identify(candidate)
-      // The newest file may be there already although nothing is in it: the old one counts until then.
-      if (named !== undefined) found.push({ path: candidate, id: named.id })
+      if (named !== undefined) found.push({ path: candidate, ...named })
     }
     return found
   }
@@ -150,12 +147,13 @@ export class Tail {
     const candidates = await this.#candidates()
     if (candidates.length === 0) return undefined
     // Backups of a console that nobody read before are history.
-    const start = decideStart(this.#place, candidates)
+    const start = decideStart(this.#reading.place, candidates)
     const file = await this.#openCandidate(candidates[start.at])
     if (file === undefined) return undefined
     this.#file = file
     if (start.isGap) this.#say('[output dropped]')
-    if (this.#place === undefined || file.id !== this.#place.file) this.#begin(file)
+    const isKnown = file.id === this.#reading.place?.file && (await this.#reading.isValid(file))
+    if (!isKnown) this.#begin(file)
     if (this.#isFirstFile) await this.#readFirst(file)
     this.#isFirstFile = false
     return file
@@ -171,19 +169,20 @@ export class Tail {
 
   /** Reading begins at the start of a file; a line that is open ends, because its rest is not in there. */
   #begin(file: OpenLogFile): void {
-    if (this.#place !== undefined) this.#give([breakPiece(this.#options.clock.wallMs())])
-    this.#openBytes = 0
-    this.#place = { file: file.id, offset: 0, print: fingerprint(new Uint8Array(), 0) }
+    const isFirst = this.#reading.place === undefined
+    const place = this.#reading.begin(file)
+    // The new place is told even if no text is: a file that grows back must not look like the old one to the next reader.
+    if (!isFirst) this.#give([{ ...breakPiece(this.#options.clock.wallMs()), place }])
   }
 
   /** Takes the last lines of a file that nobody read before, however large it is. */
   async #readFirst(file: OpenLogFile): Promise<void> {
     const sizeBytes = await file.sizeBytes()
     const from = Math.max(0, sizeBytes - MAX_STREAM_BYTES)
-    if (from > 0) await this.#moveTo(file, from)
+    if (from > 0) await this.#reading.moveTo(file, from)
     const pieces: Piece[] = []
     for (;;) {
-      const read = await this.#readPieces(file, sizeBytes)
+      const read = await this.#reading.read(file, sizeBytes, this.#options.clock.wallMs())
       if (read === undefined || read.length === 0) break
       pieces.push(...read)
     }
@@ -191,27 +190,14 @@ export class Tail {
     this.#give(pieces.slice(lastLines + 1))
   }
 
-  async #skip(
-    file: OpenLogFile,
-    look: { readonly offset: number; readonly skippedBytes: number },
-  ): Promise<void> {
-    await this.#moveTo(file, look.offset)
+  async #skip(file: OpenLogFile, look: { readonly offset: number; readonly skippedBytes: number }): Promise<void> {
+    await this.#reading.moveTo(file, look.offset)
     this.#say(`[${look.skippedBytes} bytes dropped]`)
-  }
-
-  /** Goes to the first line that begins after an offset. */
-  async #moveTo(file: OpenLogFile, offset: number): Promise<void> {
-    const before = Math.min(PRINT_BYTES, offset)
-    const bytes = await file.read(offset - before, READ_BYTES)
-    const newline = bytes.indexOf(NEWLINE, before)
-    const at = newline < 0 ? before : newline + 1
-    this.#place = { file: file.id, offset: offset - before + at, print: fingerprint(bytes, at) }
-    this.#openBytes = 0
   }
 
   /** @returns false when nothing more can be read now */
   async #read(file: OpenLogFile, sizeBytes: number): Promise<boolean> {
-    const pieces = await this.#readPieces(file, sizeBytes)
+    const pieces = await this.#reading.read(file, sizeBytes, this.#options.clock.wallMs())
     if (pieces === undefined) {
       this.#hasTruncated = true
       this.#begin(file)
@@ -221,42 +207,22 @@ export class Tail {
     return pieces.length > 0
   }
 
-  /** @returns undefined when what was read before is not in the file any more */
-  async #readPieces(file: OpenLogFile, sizeBytes: number): Promise<Piece[] | undefined> {
-    const place = this.#place
-    if (place === undefined) return []
-    const before = Math.min(PRINT_BYTES, place.offset)
-    const wanted = before + Math.min(READ_BYTES, sizeBytes - place.offset)
-    const bytes = await file.read(place.offset - before, wanted)
-    if (bytes.length < before || fingerprint(bytes, before) !== place.print) return undefined
-    const split = splitLines(bytes.subarray(before), this.#openBytes)
-    this.#openBytes = split.openBytes
-    const at = this.#options.clock.wallMs()
-    const pieces = split.pieces.map(({ text, isEnd, consumed }): Piece => {
-      const end = before + consumed
-      return { text, isEnd, at, place: { file: file.id, offset: place.offset + consumed, print: fingerprint(bytes, end) } }
-    })
-    this.#place = pieces.at(-1)?.place ?? place
-    return pieces
-  }
-
   /** Turns to the file that follows. @returns false when there is none */
-  async #next(file: OpenLogFile): Promise<boolean> {
+  async #next(file: OpenLogFile, sizeBytes: number): Promise<boolean> {
     const candidates = await this.#candidates()
     const next = decideNext(file.id, candidates)
     const opened = await this.#openCandidate(next && candidates[next.at])
     if (next === undefined || opened === undefined) return false
+    await this.#reading.goOn(file, sizeBytes, opened)
     await file.close()
     this.#file = opened
     if (next.isGap) this.#say('[output dropped]')
-    // A line may go on in the next file: virtlogd changes files in the middle of one.
-    this.#place = { file: opened.id, offset: 0, print: fingerprint(new Uint8Array(), 0) }
     return true
   }
 
   #say(text: string): void {
     this.#give(markerPieces(text, this.#options.clock.wallMs()))
-    this.#openBytes = 0
+    this.#reading.endLine()
   }
 
   #give(pieces: readonly Piece[]): void {

@@ -1,6 +1,6 @@
 import { AuditEntry, AuthToken, Cluster, PrimaryEpoch, PrimaryLease, SchemaVersion } from '../model/cluster.ts'
-import { PrimaryStatus, PrimaryWanted } from '../model/coordinator.ts'
 import { ConsoleHead, type ConsoleSegment, StreamFollower } from '../model/console.ts'
+import { PrimaryStatus, PrimaryWanted } from '../model/coordinator.ts'
 import { VmDecisions } from '../model/decision.ts'
 import { VmArrival, VmDocument, VmNameReservation, VmStatus } from '../model/domain.ts'
 import { FenceJournal, FenceOrder } from '../model/fence.ts'

@@ -17,7 +17,9 @@ function faultIds(text: string): string[] {
 
 /** Faults are raised by the node, by the fencer, and by the model for nodes and VMs as seen from outside. */
 const raised = new Set(
-  ['src/node', 'src/model', 'src/fence'].flatMap(sourceFiles).flatMap((file) => faultIds(readSource(file))),
+  ['src/node', 'src/model', 'src/fence', 'src/console']
+    .flatMap(sourceFiles)
+    .flatMap((file) => faultIds(readSource(file))),
 )
 const explained = [...guide.matchAll(/^#### `([A-Z_]+)`$/gm)].map(([, id = '']) => id)
 

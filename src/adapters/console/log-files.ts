@@ -101,7 +101,10 @@ function watchDirectory({ root, clock, log, listener }: DirectoryWatch): () => v
     }
   }
   function again(error: unknown): void {
-    log.debug({ directory: root, error: errorChain(error) }, 'console logs cannot be watched, they are looked at instead')
+    log.debug(
+      { directory: root, error: errorChain(error) },
+      'console logs cannot be watched, they are looked at instead',
+    )
     watcher?.close()
     timer = clock.setTimer(WATCH_RETRY_MS, begin)
   }

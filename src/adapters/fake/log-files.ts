@@ -25,6 +25,10 @@ export class FakeLogFiles implements LogFiles {
     this.#tell(path)
   }
 
+  sizeBytes(path: string): number {
+    return this.#files.get(path)?.bytes.length ?? 0
+  }
+
   truncate(path: string): void {
     const file = this.#files.get(path)
     if (file) file.bytes = new Uint8Array()

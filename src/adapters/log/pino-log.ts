@@ -37,13 +37,17 @@ export function createLog(options: LogOptions): Log {
   )
 }
 
-function tapped(destination: pino.DestinationStream, tap: LogOptions['tap']): pino.DestinationStream {
+type Destination = pino.DestinationStream & { flushSync?(): void }
+
+function tapped(destination: Destination, tap: LogOptions['tap']): Destination {
   if (tap === undefined) return destination
   return {
     write(line) {
       destination.write(line)
       tap(line.trimEnd())
     },
+    // Called by pino at a fatal line, so that it is out before the process ends.
+    flushSync: () => destination.flushSync?.(),
   }
 }
 
