@@ -60,7 +60,8 @@ describe('import law', () => {
     expect(result.summary.totalCruised).toBeGreaterThan(30)
     // A parser that fails sees files without imports.
     expect(result.summary.totalDependenciesCruised ?? 0).toBeGreaterThan(30)
-  })
+    // It reads the whole repository, which takes a busy machine its time.
+  }, 60_000)
 
   it('lets every folder use what the table gives it', async () => {
     expect(broken(await judge(plant(lawful), folders(lawful)))).toEqual([])
