@@ -98,6 +98,8 @@ export const FenceJournal = z.object({
   /** Storage addresses that are kept in the blocklist while the journal is not closed. */
   addresses: z.array(z.string()).default([]),
   events: z.array(FenceEvent).default([]),
+  /** The node was asked to power on again after its recovery; asked once only, lest it fights an operator. */
+  isPowerOnAsked: z.boolean().default(false),
   /** Why nothing goes on, as a sentence; empty while it does. */
   stuck: z.string().default(''),
 })
@@ -117,5 +119,6 @@ export const CLOSED_JOURNAL: FenceJournal = {
   victims: [],
   addresses: [],
   events: [],
+  isPowerOnAsked: false,
   stuck: '',
 }

@@ -69,6 +69,8 @@ export const NodeStatus = z.object({
    * node, counted up to the end of the watchdog's reset (protocol T2, D). Without a watchdog there is no such time.
    */
   selfFenceBoundS: z.number().positive().optional(),
+  /** What the servers granted to the session this was written in: a node without contact vanishes after it (protocol T). */
+  sessionTimeoutMs: z.number().int().positive().optional(),
   watchdog: z.enum(['present', 'absent']),
   storageAddrs: z.array(z.string()),
   /** Address on the cluster network, where copies of guests arrive. */

@@ -1,0 +1,129 @@
+import { Limiter } from '../../base/limiter.ts'
+import { withDecision } from '../../model/decision.ts'
+import type { VmSpec, VmStatus } from '../../model/domain.ts'
+import { errorChain, hasCode } from '../../model/errors.ts'
+import type { Victim } from '../../model/fence.ts'
+import type { NodeName, VmUuid } from '../../model/ids.ts'
+import type { Placement } from '../../model/placement.ts'
+import { clientIp } from '../../model/storage-address.ts'
+import type { Ceph } from '../../ports/ceph.ts'
+import type { Log } from '../../ports/log.ts'
+import type { Gated } from '../../ports/primary.ts'
+import type { StoreSession } from '../../ports/store.ts'
+import { tree } from '../../schema/tree.ts'
+import type { RecoveryStep } from './plan.ts'
+import type { ReadRecovery } from './read.ts'
+
+/** Records moved at the same time; each is a handful of requests and, with locks, two processes per volume. */
+const PARALLEL_MOVES = 8
+
+export type RecoveryContext = {
+  readonly session: StoreSession
+  readonly ceph: Pick<Ceph, 'locks' | 'breakLock'>
+  readonly node: NodeName
+  /** Addresses that are shut out of Ceph: only their locks are broken. */
+  readonly addresses: readonly string[]
+  /** False: Ceph cannot be written by anybody, so locks are not looked at. */
+  readonly isCephUsable: boolean
+  irreversible<T>(what: string, work: () => Promise<T>): Promise<Gated<T>>
+  /** Milliseconds since the journal was opened, by this primary's clock. */
+  afterMs(): number
+  readonly wallMs: number
+  readonly log: Log
+}
+
+/** Carries a plan out. Each VM by itself: what fails for one is tried again for that one. @returns what became of each */
+export function applyRecovery(
+  context: RecoveryContext,
+  steps: readonly RecoveryStep[],
+  { versions }: ReadRecovery,
+): Promise<readonly Victim[]> {
+  const limiter = new Limiter(PARALLEL_MOVES)
+  return Promise.all(
+    steps.map((step) =>
+      limiter.run(async () => {
+        const victim = await applyStep(context, step, versions.get(step.uuid))
+        context.log[victim.state === 'failed' ? 'warn' : 'info']({ vm: step.uuid, victim }, `vm ${victim.state}`)
+        return victim
+      }),
+    ),
+  )
+}
+
+type Versions = { readonly spec: number | undefined; readonly status: number }
+
+async function applyStep(
+  context: RecoveryContext,
+  step: RecoveryStep,
+  versions: Versions | undefined,
+): Promise<Victim> {
+  const { uuid, name, reason } = step
+  const victim = (state: Victim['state'], why: string, target: NodeName | null = null): Victim => {
+    return { uuid, name, state, target, reason: why, afterMs: context.afterMs() }
+  }
+  if (step.kind === 'wait' || versions === undefined) return victim('waiting', reason)
+  try {
+    const done = await context.irreversible(`move the record of VM ${name}`, () => write(context, step, versions))
+    if (done.kind === 'refused') return victim('waiting', done.reason)
+    if (step.kind === 'end-migration') return victim('waiting', reason)
+    return step.kind === 'move' ? victim('moved', reason, step.target) : victim('off', reason)
+  } catch (error) {
+    if (hasCode(error, 'PVC_STORE_SESSION_LOST')) throw error
+    // Somebody else changed a document: the next plan sees what it is now.
+    const isOvertaken = hasCode(error, 'PVC_STORE_VERSION', 'PVC_STORE_MISSING')
+    return isOvertaken ? victim('waiting', 'it was changed in between') : victim('failed', errorChain(error))
+  }
+}
+
+/**
+ * The spec before the record: a record at a node that the spec does not name would be given back at once. A primary that
+ * dies in between leaves a placement that the next one keeps.
+ */
+async function write(context: RecoveryContext, step: RecoveryStep, versions: Versions): Promise<void> {
+  const { session } = context
+  const keys = tree.vm(step.uuid)
+  if (step.kind === 'move') await breakLocks(context, step.volumes)
+  if (step.kind === 'move' || step.kind === 'release') {
+    if (step.spec !== undefined && versions.spec !== undefined) await session.set(keys.spec, step.spec, versions.spec)
+    await keepDecision(context, step.uuid, step.kind === 'move' ? step.target : null, step.placement)
+  }
+  if (step.kind !== 'wait') await session.set<VmStatus>(keys.status, step.status, versions.status)
+}
+
+/** Breaks what the dead clients of the fenced node left; the lock of anybody else stays, and the start says whose it is. */
+async function breakLocks(
+  { ceph, addresses, isCephUsable, log }: RecoveryContext,
+  volumes: VmSpec['rbdList'],
+): Promise<void> {
+  if (!isCephUsable) return
+  await Promise.all(
+    volumes.map(async (volume) => {
+      for (const lock of await ceph.locks(volume)) {
+        if (addresses.includes(clientIp(lock.address))) await ceph.breakLock(volume, lock)
+        else log.warn({ volume, lock }, 'a volume is locked by a client that is not fenced; the lock stays')
+      }
+    }),
+  )
+}
+
+/** For `pvc vm why`. What was decided is carried out whether or not this can be kept. */
+async function keepDecision(
+  { session, node, wallMs, log }: RecoveryContext,
+  vm: VmUuid,
+  choice: NodeName | null,
+  placement: Placement | undefined,
+): Promise<void> {
+  if (placement === undefined) return
+  const { reason, candidates } = placement
+  const decision = { at: wallMs, kind: 'recover' as const, from: node, choice, reason, candidates: [...candidates] }
+  const key = tree.decisionsOf(vm)
+  try {
+    const present = await session.get(key)
+    const next = withDecision(present?.value, vm, decision)
+    if (present === undefined) await session.create(key, next)
+    else await session.set(key, next, present.version)
+  } catch (error) {
+    if (!hasCode(error, 'PVC_STORE_VERSION', 'PVC_STORE_EXISTS', 'PVC_STORE_MISSING', 'PVC_STORE_CORRUPT')) throw error
+    log.warn({ vm, error: errorChain(error) }, 'a decision could not be kept')
+  }
+}

@@ -1,0 +1,220 @@
+import { isVmSpec, type VmSpec, type VmStatus } from '../../model/domain.ts'
+import { flushFacts } from '../../model/flush-plan.ts'
+import type { NodeName, VmUuid } from '../../model/ids.ts'
+import { archOf, orderOf } from '../../model/move.ts'
+import {
+  choosePlacement,
+  type Placement,
+  type PlacementNode,
+  placementNodes,
+  withPromise,
+} from '../../model/placement.ts'
+import type { RecoverySnapshot, RecoveryVm } from './snapshot.ts'
+
+/** What is to happen to one VM whose record names a dead life. */
+export type RecoveryStep = {
+  readonly uuid: VmUuid
+  readonly name: string
+  readonly reason: string
+} & (
+  | {
+      readonly kind: 'move'
+      readonly target: NodeName
+      /** Written before the record; undefined: it stays as it is. */
+      readonly spec: VmSpec | undefined
+      readonly volumes: VmSpec['rbdList']
+      readonly status: VmStatus
+      /** Undefined: it was on its way there already. */
+      readonly placement: Placement | undefined
+    }
+  /** Runs nowhere: not wanted on, removed, or it fits nowhere. */
+  | {
+      readonly kind: 'release'
+      /** Undefined: it stays as it is. */
+      readonly spec: VmSpec | undefined
+      readonly status: VmStatus
+      readonly placement: Placement | undefined
+    }
+  /** A live migration is ended first, so that the copy at its target is given up (protocol C8). */
+  | { readonly kind: 'end-migration'; readonly status: VmStatus }
+  | { readonly kind: 'wait' }
+)
+
+/** The VMs whose record names a dead life of the node, most important first. */
+export function victimsOf({ vms, node, deadLives }: RecoverySnapshot): readonly RecoveryVm[] {
+  const dead = vms.filter(({ status }) => status.run?.node === node && deadLives.has(status.run.life))
+  return [...dead].sort(byImportance)
+}
+
+/** Higher start priority first, then the large ones while there is much room, then the name. */
+function byImportance(a: RecoveryVm, b: RecoveryVm): number {
+  const [one, other] = [specOf(a), specOf(b)]
+  if (one === undefined || other === undefined) return Number(one === undefined) - Number(other === undefined)
+  return (
+    other.meta.startPriority - one.meta.startPriority ||
+    other.memoryMiB - one.memoryMiB ||
+    (one.name < other.name ? -1 : 1)
+  )
+}
+
+function specOf({ document }: RecoveryVm): VmSpec | undefined {
+  return isVmSpec(document) ? document : undefined
+}
+
+/** Plans the recovery of every victim; each target is charged with what it was promised before (protocol P6). */
+export function planRecovery(snapshot: RecoverySnapshot): readonly RecoveryStep[] {
+  const facts = snapshot.vms.flatMap((vm) => {
+    const spec = specOf(vm)
+    return spec === undefined ? [] : [{ spec, status: vm.status }]
+  })
+  // The report may be older than the proof of life: only a certified node under its present life is a target.
+  let nodes: readonly PlacementNode[] = placementNodes(snapshot.nodes, facts).map((node) => ({
+    ...node,
+    isCertified: node.isCertified && snapshot.targets.has(node.name),
+  }))
+  return victimsOf(snapshot).map((vm) => {
+    const step = planOne(snapshot, vm, nodes)
+    if (step.kind !== 'move') return step
+    const isThere = nodes.some(({ name, vms }) => name === step.target && vms.some(({ uuid }) => uuid === vm.uuid))
+    const spec = specOf(vm)
+    if (!isThere && spec !== undefined) nodes = withPromise(nodes, step.target, spec)
+    return step
+  })
+}
+
+function planOne(snapshot: RecoverySnapshot, vm: RecoveryVm, nodes: readonly PlacementNode[]): RecoveryStep {
+  const { uuid, status } = vm
+  const spec = specOf(vm)
+  const about = { uuid, name: spec?.name ?? uuid }
+  const newer = snapshot.highestSeqs.get(uuid)
+  if (newer !== undefined && newer.seq > status.seq) {
+    const reason = `node ${newer.node} has seen a newer run record of it (${newer.seq}, ZooKeeper says ${status.seq}): ZooKeeper went backwards`
+    return { ...about, kind: 'wait', reason }
+  }
+  if (status.migration !== null) {
+    const reason = `its move to node ${status.migration.to.node} is given up first`
+    return { ...about, kind: 'end-migration', reason, status: { ...status, migration: null } }
+  }
+  const copy = copyLeft(snapshot, vm, spec)
+  if (copy !== undefined) return { ...about, kind: 'wait', reason: `node ${copy} still has a copy of it from its move` }
+  if (spec === undefined) return released(snapshot, vm, 'it was removed')
+  if (status.run?.holder) return released(snapshot, vm, `job ${status.run.holder} worked on its volumes`)
+  if (spec.power !== 'on') return released(snapshot, vm, 'it is wanted off')
+  if (spec.hold !== null) return released(snapshot, vm, `it is held by ${spec.hold}`)
+  return planStart(snapshot, { spec, status }, nodes)
+}
+
+/** The living target of the move that was under way, as long as it has not said that nothing of it is left there. */
+function copyLeft(
+  { nodes, deadLives }: RecoverySnapshot,
+  { arrival }: RecoveryVm,
+  spec: VmSpec | undefined,
+): NodeName | undefined {
+  if (arrival === undefined || spec === undefined || arrival.migrationId !== orderOf(spec).id) return undefined
+  if (arrival.state !== 'prepared' && arrival.state !== 'complete') return undefined
+  const target = nodes.find((node) => node.spec.name === arrival.node)
+  const isLiving = target?.isAlive === true && target.status?.life === arrival.life && !deadLives.has(arrival.life)
+  return isLiving ? arrival.node : undefined
+}
+
+type Started = { readonly spec: VmSpec; readonly status: VmStatus }
+
+function planStart(snapshot: RecoverySnapshot, vm: Started, nodes: readonly PlacementNode[]): RecoveryStep {
+  const { spec, status } = vm
+  const about = { uuid: spec.uuid, name: spec.name }
+  const { localDisk } = flushFacts(spec.xml)
+  if (localDisk !== '') return off(snapshot, vm, `its disk ${localDisk} is on that node only`, undefined)
+  if (snapshot.targets.size === 0) return { ...about, kind: 'wait', reason: 'no other node is certified to run VMs' }
+  const placement = choose(snapshot, spec, nodes)
+  const target = placement.choice
+  const life = target === null ? undefined : snapshot.targets.get(target)
+  if (target === null || life === undefined) return off(snapshot, vm, placement.reason, placement)
+  const next: VmStatus = {
+    ...cleared(snapshot, status),
+    run: { node: target, life, holder: null },
+    phase: 'starting',
+  }
+  const isPlaced = spec.node === target
+  const placed = isPlaced && spec.move === null ? undefined : placedAt(spec, target)
+  const step = { ...about, kind: 'move' as const, target, spec: placed, volumes: spec.rbdList, status: next }
+  return { ...step, reason: placement.reason, placement: isPlaced ? undefined : placement }
+}
+
+/** A node that was chosen before, by an operator or by a primary that died in the middle, is kept where that is possible. */
+function choose(snapshot: RecoverySnapshot, spec: VmSpec, nodes: readonly PlacementNode[]): Placement {
+  const { selector } = spec.meta
+  const facts = flushFacts(spec.xml)
+  const request = {
+    uuid: spec.uuid,
+    memoryMiB: spec.memoryMiB,
+    vcpus: spec.vcpus,
+    nodeLimit: spec.meta.nodeLimit,
+    selector: selector === 'none' ? snapshot.defaultSelector : selector,
+    antiAffinityGroup: spec.meta.antiAffinityGroup,
+    cpu: { arch: archOf(facts) },
+    excluded: new Map([[snapshot.node, 'it was fenced']]),
+    mustFitNow: true,
+  }
+  const wanted = choosePlacement(
+    request,
+    nodes.filter(({ name }) => name === spec.node),
+  )
+  return spec.node !== snapshot.node && wanted.choice !== null ? wanted : choosePlacement(request, nodes)
+}
+
+/** Placed elsewhere for the time being: it remembers its home. */
+function placedAt(spec: VmSpec, target: NodeName): VmSpec {
+  const home = spec.lastNode ?? (spec.node === target ? null : spec.node)
+  return {
+    ...spec,
+    generation: spec.generation + 1,
+    node: target,
+    lastNode: home === target ? null : home,
+    move: null,
+  }
+}
+
+/** The status without anything that was true of the dead life's domain. */
+function cleared({ wallMs }: RecoverySnapshot, status: VmStatus): VmStatus {
+  return {
+    ...status,
+    seq: status.seq + 1,
+    migration: null,
+    handedOver: null,
+    moveFailure: null,
+    failedReason: '',
+    startedGeneration: 0,
+    vnc: null,
+    since: wallMs,
+  }
+}
+
+function released(snapshot: RecoverySnapshot, vm: RecoveryVm, reason: string): RecoveryStep {
+  const status: VmStatus = { ...cleared(snapshot, vm.status), run: null, phase: 'off' }
+  const name = specOf(vm)?.name ?? vm.uuid
+  return { uuid: vm.uuid, name, kind: 'release', reason, spec: undefined, status, placement: undefined }
+}
+
+/** It fits nowhere: off, and it starts when its home is taken into service again. */
+function off(
+  snapshot: RecoverySnapshot,
+  { spec, status }: Started,
+  reason: string,
+  placement: Placement | undefined,
+): RecoveryStep {
+  const next: VmSpec = {
+    ...spec,
+    generation: spec.generation + 1,
+    power: 'off',
+    move: null,
+    meta: { ...spec.meta, autostart: true },
+  }
+  const stopped: VmStatus = {
+    ...cleared(snapshot, status),
+    run: null,
+    phase: 'off',
+    observedGeneration: next.generation,
+    done: next.wishes,
+  }
+  return { uuid: spec.uuid, name: spec.name, kind: 'release', reason, spec: next, status: stopped, placement }
+}

@@ -1,0 +1,127 @@
+import { Limiter } from '../../base/limiter.ts'
+import type { NodeFacts } from '../../model/compat-node.ts'
+import { isVmSpec, type VmStatus } from '../../model/domain.ts'
+import type { FenceJournal } from '../../model/fence.ts'
+import { type LifeId, NodeName, VmUuid } from '../../model/ids.ts'
+import type { StoreSession, Versioned } from '../../ports/store.ts'
+import { tree } from '../../schema/tree.ts'
+import type { RecoverySnapshot, RecoveryVm } from './snapshot.ts'
+
+/** Reads in flight at the same time: one session carries them all. */
+const PARALLEL_READS = 32
+
+/** A snapshot with the versions its writes need. */
+export type ReadRecovery = {
+  readonly snapshot: RecoverySnapshot
+  readonly versions: ReadonlyMap<VmUuid, { readonly spec: number | undefined; readonly status: number }>
+}
+
+/** A node with its journal, as the store has them now. */
+export type NodeRead = NodeFacts & {
+  readonly journal: FenceJournal | undefined
+  readonly aliveLife: LifeId | undefined
+}
+
+/** Names of all nodes, sorted. */
+export async function nodeNames(session: StoreSession): Promise<readonly NodeName[]> {
+  const names = (await session.children(tree.nodes.path)) ?? []
+  return names.flatMap((name) => NodeName.safeParse(name).data ?? []).sort()
+}
+
+/** All registered nodes. */
+export async function readNodes(session: StoreSession): Promise<readonly NodeRead[]> {
+  const reads = (await nodeNames(session)).map(async (name): Promise<readonly NodeRead[]> => {
+    const keys = tree.node(name)
+    const [spec, status, alive, journal] = await Promise.all([
+      session.get(keys.spec),
+      session.get(keys.status),
+      session.get(keys.alive),
+      session.get(keys.fence),
+    ])
+    if (spec === undefined) return []
+    const isAlive = alive !== undefined && alive.value.life === status?.value.life
+    const facts = { spec: spec.value, status: status?.value, stats: undefined, isAlive }
+    return [{ ...facts, journal: journal?.value, aliveLife: alive?.value.life }]
+  })
+  return (await Promise.all(reads)).flat()
+}
+
+/** Nodes that may be given VMs: alive and certified under one life, journal closed (protocol P7b). */
+export function targetsOf(nodes: readonly NodeRead[]): ReadonlyMap<NodeName, LifeId> {
+  return new Map(
+    nodes.flatMap(({ spec, status, journal, aliveLife }): [NodeName, LifeId][] => {
+      const isCertified = status?.certified === true && status.daemon === 'run' && status.life === aliveLife
+      const isFree = journal?.state === 'closed' && aliveLife !== undefined && !journal.deadLives.includes(aliveLife)
+      return isCertified && isFree ? [[spec.name, aliveLife]] : []
+    }),
+  )
+}
+
+/** The run records of all VMs, each with its version. */
+export async function readRecords(
+  session: StoreSession,
+): Promise<readonly { readonly uuid: VmUuid; readonly status: Versioned<VmStatus> }[]> {
+  await session.sync()
+  const limiter = new Limiter(PARALLEL_READS)
+  const uuids = ((await session.children(tree.vms.path)) ?? []).flatMap((name) => VmUuid.safeParse(name).data ?? [])
+  const reads = uuids.map((uuid) =>
+    limiter.run(async () => {
+      const status = await session.get(tree.vm(uuid).status)
+      return status === undefined ? [] : [{ uuid, status }]
+    }),
+  )
+  return (await Promise.all(reads)).flat()
+}
+
+/** Reads everything a recovery of `node` is planned from. */
+export async function readRecovery(session: StoreSession, node: NodeName, wallMs: number): Promise<ReadRecovery> {
+  const [records, nodes, cluster, seqs] = await Promise.all([
+    readRecords(session),
+    readNodes(session),
+    session.get(tree.cluster),
+    readSeqs(session),
+  ])
+  const journal = nodes.find(({ spec }) => spec.name === node)?.journal
+  const deadLives = new Set(journal?.deadLives)
+  const limiter = new Limiter(PARALLEL_READS)
+  const read = await Promise.all(
+    records.map(({ uuid, status }) =>
+      limiter.run(async () => {
+        const isVictim = status.value.run?.node === node && deadLives.has(status.value.run.life)
+        const [spec, arrival] = await Promise.all([
+          session.get(tree.vm(uuid).spec),
+          isVictim ? session.get(tree.vm(uuid).arrival) : undefined,
+        ])
+        const vm: RecoveryVm = { uuid, document: spec?.value, status: status.value, arrival: arrival?.value }
+        return { vm, spec: isVmSpec(spec?.value) ? spec?.version : undefined, status: status.version }
+      }),
+    ),
+  )
+  const snapshot: RecoverySnapshot = {
+    node,
+    deadLives,
+    vms: read.map(({ vm }) => vm),
+    nodes,
+    targets: targetsOf(nodes.filter(({ spec }) => spec.name !== node)),
+    highestSeqs: seqs,
+    defaultSelector: cluster?.value.defaults.selector ?? 'mem',
+    wallMs,
+  }
+  return { snapshot, versions: new Map(read.map(({ vm, spec, status }) => [vm.uuid, { spec, status }])) }
+}
+
+/** What nodes have seen of run sequences: one that is higher than the store's shows that the store went backwards. */
+async function readSeqs(session: StoreSession): Promise<RecoverySnapshot['highestSeqs']> {
+  const highest = new Map<VmUuid, { readonly seq: number; readonly node: NodeName }>()
+  const names = await nodeNames(session)
+  const tables = await Promise.all(names.map((name) => session.get(tree.node(name).seqs)))
+  for (const [index, table] of tables.entries()) {
+    const node = names[index]
+    if (table === undefined || node === undefined) continue
+    for (const [uuid, seq] of Object.entries(table.value.seqs)) {
+      const known = VmUuid.safeParse(uuid).data
+      if (known !== undefined && seq > (highest.get(known)?.seq ?? -1)) highest.set(known, { seq, node })
+    }
+  }
+  return highest
+}
