@@ -51,7 +51,7 @@ export function isLifeOver({ journal }: FenceView): boolean {
 /** full: with Ceph. no-ceph: nobody can write to Ceph, and the life is over by power, reboot or a person's word. */
 export function sufficientSet(v: FenceView): 'full' | 'no-ceph' | undefined {
   if (!isLifeOver(v)) return undefined
-  if (v.storage.osdEpoch !== undefined) return v.storage.areOsdsCurrent ? 'full' : undefined
+  if (v.storage.osdEpoch !== undefined) return v.storage.areOsdsCurrent && v.storage.areOwnOsdsDown ? 'full' : undefined
   const isStrong = v.journal.evidence.some(({ kind }) => ABOUT_LIFE.has(kind) && kind !== 'self-fence')
   return isStrong && isCephLost(v) ? 'no-ceph' : undefined
 }

@@ -24,7 +24,13 @@ export type ObserveContext = {
   readonly probe: ProbeVerdict | undefined
 }
 
-const NO_STORAGE: StorageProof = { osdEpoch: undefined, areOsdsCurrent: false, problem: '', failingForMs: 0 }
+const NO_STORAGE: StorageProof = {
+  osdEpoch: undefined,
+  areOsdsCurrent: false,
+  areOwnOsdsDown: false,
+  problem: '',
+  failingForMs: 0,
+}
 
 /**
  * Reads what the decision about one node needs, over the session of the lease, and arms watches on what can change. Where
@@ -45,7 +51,9 @@ export async function observeNode(context: ObserveContext): Promise<Observed | u
   ])
   if (journal === undefined) return undefined
   const isCalm = journal.value.state === 'closed' && alive !== undefined && order === undefined
-  const [recordLives, nodes] = isCalm ? [[], []] : await Promise.all([cluster.livesOf(node), cluster.nodes()])
+  const [recordLives, nodes, document] = isCalm
+    ? [[], [], undefined]
+    : await Promise.all([cluster.livesOf(node), cluster.nodes(), session.get(tree.cluster)])
   const opening = context.opening(journal.value)
   const view: FenceView = {
     self: reign.node,
@@ -62,7 +70,7 @@ export async function observeNode(context: ObserveContext): Promise<Observed | u
       stopGraceMs: deps.settings.stopGraceMs,
     },
     othersFenced: nodes.flatMap((other) => (isAway(other) && other.spec.name !== node ? [other.spec.name] : [])),
-    isMaintenance: reign.maintenance.isOn,
+    isMaintenance: document?.value.maintenance.on ?? reign.maintenance.isOn,
     hasTarget: [...targetsOf(nodes).keys()].some((name) => name !== node),
     coordinators: nodes.flatMap((other) => coordinatorOf(other, deps.settings.coordinators)),
     probe: context.probe,

@@ -17,6 +17,8 @@ export type StorageProof = {
   readonly osdEpoch: number | undefined
   /** Every up OSD outside the fenced host has that map. */
   readonly areOsdsCurrent: boolean
+  /** The OSDs of the fenced host were marked down after its life was over (protocol T7). */
+  readonly areOwnOsdsDown: boolean
   /** Why it does not get further, as part of a sentence; empty: it does. */
   readonly problem: string
   /** Ceph has been unwritable from here for so long; 0 while it is not. */

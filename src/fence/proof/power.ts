@@ -41,7 +41,8 @@ export class PowerCollector {
     if (this.#proof.kind === 'off' || clock.nowMs() - this.#triedAtMs < RETRY_MS) return false
     const before = this.#proof.kind === 'no-proof' ? this.#proof.reason : ''
     this.#triedAtMs = clock.nowMs()
-    this.#proof = { kind: 'trying' }
+    // While it tries again, the last verdict stands.
+    if (this.#proof.kind === 'none') this.#proof = { kind: 'trying' }
     this.#proof = await this.#attempt()
     this.#triedAtMs = clock.nowMs()
     if (this.#proof.kind === 'off') this.#context.tell('power', 'power off was accepted and read back')

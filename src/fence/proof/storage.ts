@@ -1,6 +1,6 @@
 import { errorChain } from '../../model/errors.ts'
 import { entriesOf } from '../../model/storage-address.ts'
-import type { BlocklistEntry, StorageFence } from '../../ports/storage-fence.ts'
+import type { BlocklistEntry, OsdState, StorageFence } from '../../ports/storage-fence.ts'
 import type { StorageProof } from '../view.ts'
 import type { ProofContext } from './context.ts'
 
@@ -21,7 +21,8 @@ export class StorageCollector {
   readonly #current = new Set<number>()
   #osdEpoch: number | undefined
   #areOsdsCurrent = false
-  #isMarkedDown = false
+  #areOwnOsdsDown = false
+  #osds: readonly OsdState[] | undefined
   #checkedAtMs = Number.NEGATIVE_INFINITY
   #failingSinceMs: number | undefined
   #problem = ''
@@ -36,6 +37,7 @@ export class StorageCollector {
     return {
       osdEpoch: this.#osdEpoch,
       areOsdsCurrent: this.#osdEpoch !== undefined && this.#areOsdsCurrent,
+      areOwnOsdsDown: this.#areOwnOsdsDown,
       problem: this.#problem,
       failingForMs: this.#failingSinceMs === undefined ? 0 : clock.nowMs() - this.#failingSinceMs,
     }
@@ -46,7 +48,7 @@ export class StorageCollector {
    * @param mayMarkDown the life is over, so its OSDs are only in the way
    */
   async step(addresses: readonly string[], mayMarkDown: boolean): Promise<boolean> {
-    const before = JSON.stringify([this.#osdEpoch, this.#areOsdsCurrent, this.#problem])
+    const before = JSON.stringify([this.#osdEpoch, this.#areOsdsCurrent, this.#areOwnOsdsDown, this.#problem])
     try {
       await this.#advance(addresses, mayMarkDown)
       this.#failingSinceMs = undefined
@@ -54,7 +56,7 @@ export class StorageCollector {
       this.#failingSinceMs ??= this.#context.clock.nowMs()
       this.#problem = errorChain(error)
     }
-    return before !== JSON.stringify([this.#osdEpoch, this.#areOsdsCurrent, this.#problem])
+    return before !== JSON.stringify([this.#osdEpoch, this.#areOsdsCurrent, this.#areOwnOsdsDown, this.#problem])
   }
 
   /** Whether the entries are there and lasting now, looked up at once. Otherwise it begins anew. */
@@ -75,8 +77,9 @@ export class StorageCollector {
   async #advance(addresses: readonly string[], mayMarkDown: boolean): Promise<void> {
     if (this.#osdEpoch !== undefined && this.#isDue()) await this.isListedNow(addresses)
     if (this.#osdEpoch === undefined) await this.#shutOut(addresses)
-    else if (mayMarkDown && !this.#isMarkedDown) await this.#markDown(addresses)
-    if (this.#osdEpoch !== undefined && !this.#areOsdsCurrent) await this.#askOsds(addresses, this.#osdEpoch)
+    if (this.#osdEpoch === undefined) return
+    if (mayMarkDown && !this.#areOwnOsdsDown) await this.#markDown(addresses)
+    if (!this.#areOsdsCurrent) await this.#askOsds(addresses, this.#osdEpoch)
   }
 
   #isDue(): boolean {
@@ -99,22 +102,29 @@ export class StorageCollector {
     this.#context.tell('blocklist', `${addresses.join(', ')} in Ceph's blocklist from map ${done.value.osdEpoch} on`)
   }
 
-  /** Nobody waits for the heartbeats of the dead host's OSDs; one that lives registers again with a newer map. */
+  /**
+   * An OSD on the fenced host that lives may still work with an older map for clients beside it; marked down, it serves nobody
+   * before it has registered with a newer one. And nobody waits for the heartbeats of a dead one.
+   */
   async #markDown(addresses: readonly string[]): Promise<void> {
     const { signal } = this.#context
-    const { osds } = await this.#storage.osds(signal)
+    const osds = this.#osds ?? (await this.#storage.osds(signal)).osds
     const own = osds.filter((osd) => osd.isUp && isOn(osd.addresses, addresses)).map(({ id }) => id)
     if (own.length > 0) {
       const done = await this.#context.irreversible('osd down', () => this.#storage.markDown(own, signal))
-      if (done.kind === 'refused') return
+      if (done.kind === 'refused') {
+        this.#problem = done.reason
+        return
+      }
       this.#context.tell('blocklist', `OSD ${own.join(', ')} of the node marked down`)
     }
-    this.#isMarkedDown = true
+    this.#areOwnOsdsDown = true
   }
 
   async #askOsds(addresses: readonly string[], osdEpoch: number): Promise<void> {
     const { signal } = this.#context
     const { osds } = await this.#storage.osds(signal)
+    this.#osds = osds
     const outside = osds.filter((osd) => osd.isUp && !isOn(osd.addresses, addresses)).map(({ id }) => id)
     const unknown = outside.filter((id) => !this.#current.has(id))
     const epochs = await this.#storage.osdEpochs(unknown, signal)

@@ -149,7 +149,7 @@ export class Heartbeat {
     return this.#options.seqs.revision !== this.#publishedSeqs
   }
 
-  #currentStatus({ life, bootId }: Presence): NodeStatus {
+  #currentStatus({ life, bootId, session }: Presence): NodeStatus {
     const { self, identity, membership, collector, domainState, promised } = this.#options
     const previous = membership.previousStatus
     this.#beat ??= previous?.heartbeat ?? 0
@@ -163,6 +163,7 @@ export class Heartbeat {
       // No guard process exists yet that would kill this node's guests.
       selfFence: 'off',
       watchdog: 'absent',
+      sessionTimeoutMs: session.timeoutMs,
       storageAddrs: [...this.#options.storageAddresses],
       clusterAddr: this.#options.clusterAddress,
       ack: this.#options.ack() ?? previous?.ack ?? 0,
