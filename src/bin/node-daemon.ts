@@ -18,12 +18,17 @@ import { bootTimeNs, closeInheritedFds, sdNotify } from '../adapters/libvirt/sys
 import { createLog } from '../adapters/log/pino-log.ts'
 import { createSupervisor } from '../adapters/systemd/supervisor.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
+import type { Clock } from '../base/clock.ts'
 import { withDeadline } from '../base/deadline.ts'
+import { MutableSignal } from '../base/signal.ts'
 import { type Consoles, startConsoles } from '../console/start.ts'
 import { errorChain } from '../model/errors.ts'
-import { type NodeDaemon, startNode } from '../node/start.ts'
+import type { CoordinatorState } from '../model/node.ts'
+import type { NodeDaemon } from '../node/deps.ts'
+import { startNode } from '../node/start.ts'
 import type { Log } from '../ports/log.ts'
 import { createClusterLink } from './cluster-link.ts'
+import { dropLeftovers, startCoordinator } from './coordinator-part.ts'
 
 const SHIPPED_HOOK = fileURLToPath(new URL('../../systemd/libvirt-hook/qemu', import.meta.url))
 /** A node that looks at, or lifts, its own entry hurries nobody. */
@@ -42,10 +47,14 @@ export async function runNodeDaemon(config: LoadedConfig, version: string): Prom
   await mkdir(config.paths.state, { recursive: true, mode: 0o700 })
   await takeInstanceLock(join(config.paths.run, 'pvcnoded.sock'))
   log.info({ version, node: config.node.name }, 'pvcnoded starts')
-  const { daemon, consoles, close } = await startWithAdapters(config, version, log)
+  // Before anything else: a neighbour must not be told of an address that belongs to another primary by now.
+  await dropLeftovers(config, log)
+  const { daemon, coordinator, consoles, close } = await startWithAdapters(config, version, log)
   tap.attach(consoles.logLine)
   const signal = await firstSignal(log)
   log.info({ signal }, 'asked to stop')
+  // First, so that another coordinator has the primary's work before this node is marked as stopped.
+  await coordinator?.stop()
   await stopConsoles(consoles, log)
   await daemon.stop()
   close()
@@ -54,23 +63,11 @@ export async function runNodeDaemon(config: LoadedConfig, version: string): Prom
 
 async function startWithAdapters(config: LoadedConfig, version: string, log: Log) {
   const clock = createSystemClock(bootTimeNs)
-  const { servers, root, sessionTimeoutMs } = config.zookeeper
-  const { uri } = config.libvirt
+  const isCoordinator = config.cluster.coordinators.includes(config.node.name)
+  const state = new MutableSignal<CoordinatorState>(isCoordinator ? 'secondary' : 'client')
+  const files = createNodeFiles({ runDir: config.paths.run, stateDir: config.paths.state })
   const supervisor = createSupervisor({ log, send: sdNotify, environment: process.env })
-  const store = createZooKeeperStore({
-    servers,
-    root,
-    sessionTimeoutMs,
-    clock,
-    log: log.child({ component: 'zookeeper' }),
-  })
-  const hypervisor = startHypervisor({
-    uri,
-    clock,
-    log: log.child({ component: 'libvirt' }),
-    createTimeoutMs: config.vm.createTimeoutMs,
-    migration: { ...config.migration, scheme: config.libvirt.migrationScheme },
-  })
+  const { store, hypervisor } = connect(config, clock, log)
   const daemon: NodeDaemon = await startNode({
     config,
     identity: {
@@ -88,7 +85,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       configFile: config.ceph.configFile,
       deadlineMs: OWN_BLOCKLIST_MS,
     }),
-    files: createNodeFiles({ runDir: config.paths.run, stateDir: config.paths.state }),
+    files,
     host: createHost({
       guestKeyring: config.ceph.secretKeyring,
       guestUser: config.ceph.secretUser,
@@ -97,14 +94,15 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
     }),
     link: await createClusterLink(config, clock, log),
     supervisor,
+    coordinator: state,
     clock,
     log,
     newUuid: randomUUID,
-    isRealHypervisor: !uri.startsWith('test:'),
+    isRealHypervisor: !config.libvirt.uri.startsWith('test:'),
   })
   const { index, session, faults } = daemon
   const directory = config.paths.consoleLogs
-  const files = createLogFiles({ directory, clock, log: log.child({ component: 'console' }) })
+  const logFiles = createLogFiles({ directory, clock, log: log.child({ component: 'console' }) })
   const { name: self } = config.node
   const consoles = startConsoles({
     self,
@@ -113,12 +111,36 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
     session,
     index,
     hypervisor,
-    files,
+    files: logFiles,
     faults,
     clock,
     log,
   })
-  return { daemon, consoles, close: () => supervisor.close() }
+  const bootId = await files.bootId()
+  const coordinator = isCoordinator
+    ? startCoordinator({ config, bootId, isNodeAble: daemon.isAble, state, clock, log })
+    : undefined
+  return { daemon, coordinator, consoles, close: () => supervisor.close() }
+}
+
+/** The connections that the node part and the consoles share. */
+function connect(config: LoadedConfig, clock: Clock, log: Log) {
+  const { servers, root, sessionTimeoutMs } = config.zookeeper
+  const store = createZooKeeperStore({
+    servers,
+    root,
+    sessionTimeoutMs,
+    clock,
+    log: log.child({ component: 'zookeeper' }),
+  })
+  const hypervisor = startHypervisor({
+    uri: config.libvirt.uri,
+    clock,
+    log: log.child({ component: 'libvirt' }),
+    createTimeoutMs: config.vm.createTimeoutMs,
+    migration: { ...config.migration, scheme: config.libvirt.migrationScheme },
+  })
+  return { store, hypervisor }
 }
 
 /** Early lines of the log, which have nowhere to go yet; more than these are in the journal only. */

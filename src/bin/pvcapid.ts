@@ -23,6 +23,7 @@ import { PoolStatsCache } from '../operations/pool-stats.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
 import { createIndex } from '../view/index.ts'
+import { type ListenDeps, listen, ownAddresses } from './api-listen.ts'
 import { ensureLocalToken, issueToken } from './api-token.ts'
 
 const DEFAULT_CONFIG_FILE = '/etc/pvc/pvc.yaml'
@@ -127,12 +128,12 @@ async function serve(config: LoadedConfig): Promise<number> {
     audit,
     version: readVersion(),
     auth: { isEnabled: config.api.auth.enabled },
-    upstreamIp: '',
+    upstreamIp: config.cluster.floating.upstream?.address.split('/')[0] ?? '',
   }
-  const apps = await listen(config, deps)
-  log.info({ addresses: addressesOf(config), port: config.api.port, tls: config.api.tls !== undefined }, 'listening')
-  if (!config.api.auth.enabled) log.warn({}, 'authentication is off: everybody who reaches this address is an admin')
   const ending = new AbortController()
+  const apps = await startListening(deps, { config, clock, log, signal: ending.signal })
+  log.info({ addresses: ownAddresses(config), port: config.api.port, tls: config.api.tls !== undefined }, 'listening')
+  if (!config.api.auth.enabled) log.warn({}, 'authentication is off: everybody who reaches this address is an admin')
   const prepared = prepare({ config, store, clock, log, signal: ending.signal })
   const signal = await signalled()
   log.info({ signal }, 'ending')
@@ -144,25 +145,18 @@ async function serve(config: LoadedConfig): Promise<number> {
   return 0
 }
 
-function addressesOf(config: LoadedConfig): readonly string[] {
-  return config.api.listen ?? [config.node.clusterAddress]
-}
-
 /** Listens before ZooKeeper is there: a client then gets a clear answer instead of a refused connection. */
-async function listen(config: LoadedConfig, deps: ApiDeps): Promise<readonly FastifyInstance[]> {
-  const { tls: files, port } = config.api
+async function startListening(
+  deps: ApiDeps,
+  listening: Omit<ListenDeps, 'build'>,
+): Promise<readonly FastifyInstance[]> {
+  const { tls: files } = listening.config.api
   const tls = files && {
     certificate: await readFile(files.certificate, 'utf8'),
     key: await readFile(files.key, 'utf8'),
   }
   const vmJson = new VmJson(deps.index)
-  const apps: FastifyInstance[] = []
-  for (const host of addressesOf(config)) {
-    const app = buildApp(deps, { tls, vmJson })
-    await app.listen({ host, port })
-    apps.push(app)
-  }
-  return apps
+  return listen({ ...listening, build: () => buildApp(deps, { tls, vmJson }) })
 }
 
 type Preparation = {

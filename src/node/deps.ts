@@ -1,16 +1,20 @@
 import type { Clock } from '../base/clock.ts'
+import type { Signal } from '../base/signal.ts'
 import type { Config } from '../model/config.ts'
 import type { NodeName } from '../model/ids.ts'
+import type { CoordinatorState, DaemonState } from '../model/node.ts'
 import type { PowerAccess } from '../model/power.ts'
 import type { Ceph } from '../ports/ceph.ts'
 import type { NodeFiles } from '../ports/files.ts'
 import type { Host, Supervisor } from '../ports/host.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
 import type { Log } from '../ports/log.ts'
-import type { LocalServer, PeerNetwork } from '../ports/peer.ts'
+import type { LocalServer, PeerNetwork, Peers } from '../ports/peer.ts'
 import type { PowerVault } from '../ports/power.ts'
 import type { StorageFence } from '../ports/storage-fence.ts'
-import type { Store } from '../ports/store.ts'
+import type { Store, StoreSession } from '../ports/store.ts'
+import type { Index } from '../view/index.ts'
+import type { FaultBoard } from './faults.ts'
 import type { HostIdentity } from './keepalive/heartbeat.ts'
 
 /** A configuration whose node name is settled. */
@@ -42,10 +46,28 @@ export type NodeDeps = {
   readonly host: Host
   readonly link: ClusterLink
   readonly supervisor: Supervisor
+  /** What the coordinator part says of this node. */
+  readonly coordinator: Signal<CoordinatorState>
   readonly clock: Clock
   readonly log: Log
   /** A fresh random uuid. */
   readonly newUuid: () => string
   /** False for libvirt's test driver, which knows neither secrets nor hooks. */
   readonly isRealHypervisor: boolean
+}
+
+/** The running node part. */
+export type NodeDaemon = {
+  readonly state: Signal<DaemonState>
+  readonly faults: FaultBoard
+  /** Other nodes; without a cluster key nobody is ever reached. */
+  readonly peers: Peers
+  /** Every VM with its status. */
+  readonly index: Index
+  /** The session in which this node is certified; undefined: none now. */
+  session(): StoreSession | undefined
+  /** The daemon runs and the node is certified. */
+  readonly isAble: Signal<boolean>
+  /** Orderly stop: guests run on, the node is marked as stopped, its proof of life goes with the session. */
+  stop(): Promise<void>
 }

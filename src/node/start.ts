@@ -5,15 +5,14 @@
 import { withDeadline } from '../base/deadline.ts'
 import { Limiter } from '../base/limiter.ts'
 import { Reconciler } from '../base/reconciler.ts'
-import { MutableSignal, type Signal } from '../base/signal.ts'
+import { MutableSignal } from '../base/signal.ts'
 import { errorChain } from '../model/errors.ts'
 import type { DaemonState } from '../model/node.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
-import type { Peers } from '../ports/peer.ts'
-import type { StoreSession } from '../ports/store.ts'
 import { createIndex, type Index } from '../view/index.ts'
 import { nodesCollection, vmsCollection } from '../view/tree-collections.ts'
-import type { NodeDeps } from './deps.ts'
+import { createAbleSignal } from './able.ts'
+import type { NodeDaemon, NodeDeps } from './deps.ts'
 import { createDomainManager } from './domain/manager.ts'
 import { logFaults, showRefused } from './fault-reports.ts'
 import { createFaultBoard, type FaultBoard } from './faults.ts'
@@ -27,20 +26,6 @@ import { createNeighbours, type Neighbours } from './neighbours.ts'
 import { createOwnBlocklist, type OwnBlocklistWatch } from './quarantine/own-blocklist.ts'
 import { createQuarantine, type Quarantine } from './quarantine/quarantine.ts'
 import { createVmDirectory, type NodeVmDirectory } from './vm-directory.ts'
-
-/** The running node part. */
-export type NodeDaemon = {
-  readonly state: Signal<DaemonState>
-  readonly faults: FaultBoard
-  /** Other nodes; without a cluster key nobody is ever reached. */
-  readonly peers: Peers
-  /** Every VM with its status. */
-  readonly index: Index
-  /** The session in which this node is certified; undefined: none now. */
-  session(): StoreSession | undefined
-  /** Orderly stop: guests run on, the node is marked as stopped, its proof of life goes with the session. */
-  stop(): Promise<void>
-}
 
 type Parts = {
   readonly daemon: MutableSignal<DaemonState>
@@ -61,7 +46,7 @@ type Parts = {
 const PARALLEL_STARTS = 4
 const PROGRESS_RETRY_MS = 500
 const PROGRESS_RESCAN_MS = 5000
-/** Bounds of the steps of an orderly stop; together below systemd's patience of 20 s. */
+/** Bounds of the steps of an orderly stop; together below systemd's patience of 30 s, less what the coordinator part may take. */
 const STOP_DOMAINS_MS = 6000
 const STOP_WRITE_MS = 4000
 const STOP_CLOSE_MS = 2000
@@ -135,6 +120,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
     peers: parts.neighbours.peers,
     index,
     session: () => membership.certificate()?.session,
+    isAble: createAbleSignal(daemon, membership),
     stop() {
       stopping ??= stop()
       return stopping
@@ -174,7 +160,7 @@ async function build(deps: NodeDeps): Promise<Parts> {
   const heartbeat: Heartbeat = new Heartbeat({
     self,
     identity: deps.identity,
-    coordinator: isCoordinator ? 'secondary' : 'client',
+    coordinator: deps.coordinator,
     storageAddresses: config.node.storageAddresses,
     clusterAddress: config.node.clusterAddress,
     intervalMs,

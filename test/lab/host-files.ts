@@ -7,6 +7,8 @@ import {
   bmcAddress,
   bmcLogin,
   coordinators,
+  type FloatingNetwork,
+  floatingAddress,
   hostAddress,
   hostDir,
   hostMac,
@@ -113,12 +115,21 @@ migration_address = "${address}"
   }
 }
 
+function floatingConfig(): Record<string, unknown> {
+  const entry = (network: FloatingNetwork, device: string) => ({ address: `${floatingAddress(network)}/24`, device })
+  return {
+    cluster: entry('cluster', 'br0'),
+    storage: entry('storage', networks.storage.device),
+    upstream: entry('upstream', networks.upstream.device),
+  }
+}
+
 /** The configuration of the PVC daemons of one host. */
 export function pvcConfig(index: number, hosts: number): Record<string, unknown> {
   // A host cannot restart itself here, but its BMC can.
   const login = ['-U', bmcLogin.user, '-f', '/etc/pvc/bmc-password', 'chassis']
   return {
-    cluster: { name: 'lab', coordinators: coordinators(hosts).map(hostName) },
+    cluster: { name: 'lab', coordinators: coordinators(hosts).map(hostName), floating: floatingConfig() },
     node: {
       clusterAddress: hostAddress('cluster', index),
       storageAddresses: [hostAddress('storage', index)],

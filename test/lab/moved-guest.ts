@@ -65,7 +65,7 @@ export async function expectOnlyAt(
     const at = await hostsOf(lab, guest)
     if (at.length !== 1 || at[0] !== host) return false
     const { node, state } = await vmView(lab, name)
-    return node === host && (state === 'start' || state.startsWith('migrate'))
+    return node === host && (state === 'start' || state === 'migrate')
   })
   await expectSound(lab, guest)
   return `boot ${after.boot}, heartbeat ${before?.n ?? 0} → ${after.n}`

@@ -49,6 +49,14 @@ export function hostAddress(network: NetworkName, index: number): string {
   return `${networks[network].prefix}.${network === 'bmc' ? 100 + index : 10 + index}`
 }
 
+/** Networks with an address that follows the primary. */
+export type FloatingNetwork = Exclude<NetworkName, 'bmc'>
+
+/** The address on a network that follows the primary. */
+export function floatingAddress(network: FloatingNetwork): string {
+  return `${networks[network].prefix}.250`
+}
+
 /** Address of a host's BMC. */
 export function bmcAddress(index: number): string {
   return `${networks.bmc.prefix}.${10 + index}`

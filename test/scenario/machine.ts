@@ -12,9 +12,11 @@ import type { FakePeerWorld } from '../../src/adapters/fake/peer.ts'
 import { FakeProcesses } from '../../src/adapters/fake/processes.ts'
 import { FakeOsdMap, FakeStorageFence } from '../../src/adapters/fake/storage-fence.ts'
 import type { FakeEnsemble, FakeStore } from '../../src/adapters/fake/store.ts'
+import { MutableSignal } from '../../src/base/signal.ts'
 import { parseConfig } from '../../src/model/config.ts'
-import type { NodeConfig } from '../../src/node/deps.ts'
-import { type NodeDaemon, startNode } from '../../src/node/start.ts'
+import type { CoordinatorState } from '../../src/model/node.ts'
+import type { NodeConfig, NodeDaemon } from '../../src/node/deps.ts'
+import { startNode } from '../../src/node/start.ts'
 
 /** What all machines of a scenario share. */
 export type Surroundings = {
@@ -95,6 +97,7 @@ export class Machine {
         readPowerAccess: async () => ({ method: 'none' }),
         localServer: undefined,
       },
+      coordinator: new MutableSignal<CoordinatorState>('secondary'),
       supervisor: { ready: () => undefined, status: () => undefined, stopping: () => undefined },
       clock,
       log: this.log,

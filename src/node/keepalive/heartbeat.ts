@@ -33,7 +33,7 @@ export type Promised = { readonly memoryMiB: number; readonly vcpus: number }
 export type HeartbeatOptions = {
   readonly self: NodeName
   readonly identity: HostIdentity
-  readonly coordinator: CoordinatorState
+  readonly coordinator: Signal<CoordinatorState>
   readonly storageAddresses: readonly string[]
   readonly clusterAddress: string
   readonly intervalMs: number
@@ -98,9 +98,10 @@ export class Heartbeat {
   }
 
   start(): void {
-    const { membership, daemon, faults } = this.#options
+    const { membership, daemon, faults, coordinator } = this.#options
     const trigger = () => this.#loop.trigger()
     this.#unsubscribes.push(membership.state.subscribe(trigger), daemon.subscribe(trigger), faults.subscribe(trigger))
+    this.#unsubscribes.push(coordinator.subscribe(trigger))
     trigger()
   }
 
@@ -170,7 +171,7 @@ export class Heartbeat {
       daemon: this.#options.daemon.value,
       certified: membership.certificate() !== undefined,
       domainState: domainState(),
-      coordinator: this.#options.coordinator,
+      coordinator: this.#options.coordinator.value,
       versions: {
         pvc: identity.pvc,
         libvirt: facts?.libvirtVersion ?? UNKNOWN,

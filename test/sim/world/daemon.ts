@@ -3,10 +3,12 @@ import { FakeHypervisor } from '../../../src/adapters/fake/hypervisor.ts'
 import type { NativeEvents } from '../../../src/adapters/zookeeper/native.ts'
 import { createZooKeeperStore } from '../../../src/adapters/zookeeper/store.ts'
 import { sleep } from '../../../src/base/clock.ts'
+import { MutableSignal } from '../../../src/base/signal.ts'
 import { parseConfig } from '../../../src/model/config.ts'
 import { PvcError } from '../../../src/model/errors.ts'
-import type { NodeConfig } from '../../../src/node/deps.ts'
-import { type NodeDaemon, startNode } from '../../../src/node/start.ts'
+import type { CoordinatorState } from '../../../src/model/node.ts'
+import type { NodeConfig, NodeDaemon } from '../../../src/node/deps.ts'
+import { startNode } from '../../../src/node/start.ts'
 import type { Ceph } from '../../../src/ports/ceph.ts'
 import type { NodeFiles } from '../../../src/ports/files.ts'
 import type { Hypervisor } from '../../../src/ports/hypervisor.ts'
@@ -134,6 +136,7 @@ export class Daemon {
           ? { state: async () => this.#surroundings.servers.stateOf(host.name) }
           : undefined,
       },
+      coordinator: new MutableSignal<CoordinatorState>('secondary'),
       supervisor: { ready: () => undefined, status: () => undefined, stopping: () => undefined },
       clock: this.process.clock,
       log: this.log,

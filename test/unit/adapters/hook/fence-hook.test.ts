@@ -105,7 +105,7 @@ describe('the fence hook', () => {
     const { hook } = hookOf({ url, command: ['sleep', '60'] }, 200)
     const began = performance.now()
     hook.announce(hv2, journal('open'))
-    expect(performance.now() - began).toBeLessThan(100)
+    expect(performance.now() - began).toBeLessThan(1000)
     await hook.settled()
     expect(performance.now() - began).toBeLessThan(3000)
     expect(hook.problem.value).toContain('took too long and was killed')

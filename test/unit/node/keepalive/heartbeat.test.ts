@@ -8,7 +8,7 @@ import { FakeLog } from '../../../../src/adapters/fake/log.ts'
 import { FakeEnsemble, type FakeStore } from '../../../../src/adapters/fake/store.ts'
 import { MutableSignal } from '../../../../src/base/signal.ts'
 import { LifeId, NodeName, VmUuid } from '../../../../src/model/ids.ts'
-import type { DaemonState, NodeStatus } from '../../../../src/model/node.ts'
+import type { CoordinatorState, DaemonState, NodeStatus } from '../../../../src/model/node.ts'
 import { createFaultBoard, type FaultBoard } from '../../../../src/node/faults.ts'
 import { Collector } from '../../../../src/node/keepalive/collector.ts'
 import { Heartbeat } from '../../../../src/node/keepalive/heartbeat.ts'
@@ -52,7 +52,7 @@ function start(hypervisor = new FakeHypervisor({ libvirtd })): Daemon {
   const heartbeat: Heartbeat = new Heartbeat({
     self,
     identity: { pvc: '2.0.0', kernel: '6.1', os: 'Debian', arch: 'x86_64' },
-    coordinator: 'secondary',
+    coordinator: new MutableSignal<CoordinatorState>('secondary'),
     storageAddresses: ['10.0.0.1'],
     clusterAddress: '10.0.0.1',
     intervalMs: INTERVAL_MS,

@@ -1,0 +1,16 @@
+import cron from 'node-cron'
+import { PvcError } from '../../model/errors.ts'
+import type { Scheduler } from '../../ports/schedule.ts'
+
+/** Schedules of cron, by node-cron. */
+export function createCronScheduler(): Scheduler {
+  return {
+    at(schedule, fire) {
+      if (!cron.validate(schedule)) {
+        throw new PvcError('PVC_CONFIG_INVALID', `"${schedule}" is not a schedule of five cron fields`)
+      }
+      const task = cron.schedule(schedule, fire, { timezone: 'UTC' })
+      return { stop: () => void task.destroy() }
+    },
+  }
+}

@@ -1,0 +1,70 @@
+/** Composition of the coordinator part: the lease's own session, and the roles of the primary in their order. */
+import { createCronScheduler } from '../adapters/clock/cron.ts'
+import { createSystemClock } from '../adapters/clock/system.ts'
+import type { LoadedConfig } from '../adapters/config/config-file.ts'
+import { createHostNetwork } from '../adapters/net/host-network.ts'
+import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
+import type { Clock } from '../base/clock.ts'
+import { type Coordinator, createCoordinator, LEASE_TIMEOUT_MS } from '../coordinator/coordinator.ts'
+import type { CoordinatorDeps } from '../coordinator/deps.ts'
+import { createFloatingRole, floatingAddresses } from '../coordinator/floating.ts'
+import { createMaintenanceEnd } from '../coordinator/maintenance-end.ts'
+import { createTimetable } from '../coordinator/timetable.ts'
+import { errorChain } from '../model/errors.ts'
+import { createFaultBoard } from '../node/faults.ts'
+import type { Log } from '../ports/log.ts'
+import type { PrimaryRole, TimetableJob } from '../ports/primary.ts'
+
+export type CoordinatorPart = Pick<CoordinatorDeps, 'bootId' | 'isNodeAble' | 'state'> & {
+  readonly config: LoadedConfig
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Takes floating addresses off this host that an earlier daemon left: it was primary and ended without a word. */
+export async function dropLeftovers(config: LoadedConfig, log: Log): Promise<void> {
+  const addresses = floatingAddresses(config)
+  try {
+    await createHostNetwork(createSystemClock()).remove(addresses)
+  } catch (error) {
+    // The node can do its other work; as primary its role of the addresses will fail and say why.
+    log.error({ error: errorChain(error) }, 'floating addresses left by an earlier daemon could not be removed')
+  }
+}
+
+/** Starts the coordinator part of this node. */
+export function startCoordinator({ config, bootId, isNodeAble, state, clock, log }: CoordinatorPart): Coordinator {
+  const part = log.child({ component: 'coordinator' })
+  const { servers, root } = config.zookeeper
+  return createCoordinator(
+    {
+      self: config.node.name,
+      coordinators: config.cluster.coordinators,
+      // Apart from the node's session, so that neither can keep the other alive or take it along.
+      store: createZooKeeperStore({
+        servers,
+        root,
+        sessionTimeoutMs: LEASE_TIMEOUT_MS,
+        clock,
+        log: log.child({ component: 'lease' }),
+      }),
+      bootId,
+      isNodeAble,
+      state,
+      faults: createFaultBoard(clock),
+      clock,
+      log: part,
+    },
+    primaryRoles(config, clock, part),
+  )
+}
+
+/** In the order in which they are started: what outsiders wait for first. */
+function primaryRoles(config: LoadedConfig, clock: Clock, log: Log): readonly PrimaryRole[] {
+  const jobs: readonly TimetableJob[] = []
+  return [
+    createFloatingRole(floatingAddresses(config), { network: createHostNetwork(clock), log }),
+    createMaintenanceEnd({ clock, log }),
+    createTimetable(jobs, { scheduler: createCronScheduler(), clock, log }),
+  ]
+}

@@ -1,0 +1,17 @@
+/** An address with the length of its network's prefix, on one device of this host. */
+export type HostAddress = { readonly address: string; readonly prefix: number; readonly device: string }
+
+/** The addresses of this host. Every call is bounded; the changing ones throw PVC_NETWORK_FAILED with the tool's words. */
+export type HostNetwork = {
+  /** Addresses of all devices that are up. Cheap: no child process. */
+  present(): readonly HostAddress[]
+  /** Puts addresses on their devices; one that is there already is no error. */
+  add(addresses: readonly HostAddress[]): Promise<void>
+  /** Takes addresses off their devices; one that is not there is no error. */
+  remove(addresses: readonly HostAddress[]): Promise<void>
+  /**
+   * Tells the neighbours that these addresses are here now: gratuitous ARP, unsolicited neighbour advertisements; at once, and
+   * twice again in the next two seconds. Ends early when `signal` aborts. @throws PVC_NETWORK_FAILED when a tool failed
+   */
+  announce(addresses: readonly HostAddress[], signal: AbortSignal): Promise<void>
+}
