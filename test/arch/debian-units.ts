@@ -15,6 +15,8 @@ export const debianUnits: Readonly<Record<string, string>> = {
 /** Targets that every systemd has, and that every service depends on without naming them. */
 const targets = ['sysinit', 'basic', 'shutdown', 'network-online', 'multi-user']
 const programs = ['usr/bin/node', 'usr/bin/java', 'usr/sbin/libvirtd', 'etc/init.d/zookeeper']
+/** Our own programs that units start without an interpreter. */
+const ownPrograms = ['usr/lib/pvc/native/guard/build/pvc-guard']
 
 /** Writes Debian's units and the programs that units name into `root`. */
 export function plantDebian(root: string): void {
@@ -24,7 +26,7 @@ export function plantDebian(root: string): void {
   }
   for (const [name, text] of Object.entries(debianUnits)) put(`${unitFolder}/${name}`, text, 0o644)
   for (const name of targets) put(`${unitFolder}/${name}.target`, `[Unit]\nDescription=${name}\n`, 0o644)
-  for (const program of programs) put(program, '', 0o755)
+  for (const program of [...programs, ...ownPrograms]) put(program, '', 0o755)
 }
 
 /** What systemd-analyze says about units in `root`; empty when all is well. */

@@ -17,7 +17,7 @@ describe('scripts/install', () => {
     expect(table.length).toBeGreaterThan(5)
     expect(table.filter(({ file }) => !existsSync(join(repositoryRoot, file)))).toEqual([])
     const parts = /^tree_parts=\((.*)\)$/m.exec(script)?.[1]?.split(' ') ?? []
-    const built = ['dist', 'native/libvirt/build/Release/pvc_libvirt.node']
+    const built = ['dist', 'native/libvirt/build/Release/pvc_libvirt.node', 'native/guard/build/pvc-guard']
     expect(parts).toEqual(expect.arrayContaining(built))
     expect(parts.filter((part) => !built.includes(part) && !existsSync(join(repositoryRoot, part)))).toEqual([])
     const programs = [...script.matchAll(/^\/usr\/s?bin\/\S+ +dist\/bin\/(\S+)\.js$/gm)].map(([, name]) => name)

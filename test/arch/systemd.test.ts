@@ -30,7 +30,9 @@ describe('systemd units', () => {
   afterEach(() => rmSync(root, { recursive: true, force: true }))
 
   it('are the ones we ship', () => {
-    expect(units).toEqual(expect.arrayContaining(['pvc.target', 'pvcapid.service', 'pvcnoded.service']))
+    expect(units).toEqual(
+      expect.arrayContaining(['pvc-guard.service', 'pvc.target', 'pvcapid.service', 'pvcnoded.service']),
+    )
   })
 
   it('pass systemd-analyze verify', () => {
@@ -63,6 +65,23 @@ describe('systemd units', () => {
     // Hang noticed + restart + first contact (3 s) have to fit into the self-fence bound of 9 s.
     expect(watchdogSec + 0.5 + 3).toBeLessThan(9)
     expect(node.filter((line) => line.startsWith('Requires=') || line.startsWith('BindsTo='))).toEqual([])
+  })
+
+  it('keep the guard: it outlives the daemon, comes back at once, and finds what it left', () => {
+    const guard = settings('pvc-guard.service')
+    expect(guard).toEqual(
+      expect.arrayContaining([
+        'Restart=always',
+        'RestartSec=500ms',
+        'StartLimitIntervalSec=0',
+        'RuntimeDirectory=pvc',
+        'RuntimeDirectoryPreserve=yes',
+        'OOMScoreAdjust=-1000',
+      ]),
+    )
+    // Stopped together with the daemon it would leave the watchdog counting when the daemon could not disarm it.
+    expect(guard.filter((line) => /^(PartOf|Requires|BindsTo|WatchdogSec)=/.test(line))).toEqual([])
+    expect(settings('pvcnoded.service').find((line) => line.startsWith('After='))).toContain('pvc-guard.service')
   })
 
   it('keep the files of the daemons closed to other users', () => {

@@ -54,6 +54,14 @@ beforeEach(() => {
 afterEach(() => rmSync(runDir, { recursive: true }))
 
 describe('libvirt hook: a start', () => {
+  it('is refused while the guard has its latch closed, whatever is permitted', () => {
+    permit(formatPermit(mark))
+    writeFileSync(join(runDir, 'guard-latch'), '1\n')
+    const { status, stderr } = run(domainXml(formatMarkElement(mark)))
+    expect(status).toBe(1)
+    expect(stderr).toContain('lost contact with the cluster')
+  })
+
   it('passes with an equal permit', () => {
     permit(formatPermit(mark))
     expect(run(domainXml(formatMarkElement(mark)))).toEqual({ status: 0, stderr: '', stdout: '' })
