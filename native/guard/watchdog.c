@@ -20,7 +20,8 @@ static char device[DEVICE_SIZE];
 static uint32_t wanted_s, fixed_s, timeout_ms;
 static bool is_stopping;
 static uint64_t retry_at_ns, fed_at_ns;
-static char reason[REASON_SIZE] = "it is opened only while the guard is armed";
+#define UNARMED "it is opened only while the guard is armed"
+static char reason[REASON_SIZE] = UNARMED;
 
 __attribute__((format(printf, 1, 2))) static void fail(const char *format, ...) {
   char text[REASON_SIZE];
@@ -106,7 +107,8 @@ void watchdog_stop(void) {
     return;
   }
   close_stopped();
-  fail("it is opened only while the guard is armed");
+  memcpy(reason, UNARMED, sizeof UNARMED);
+  say(LOG_INFO "watchdog: %s is stopped", device);
 }
 
 bool watchdog_must_feed(void) { return is_stopping; }

@@ -11,6 +11,7 @@ import { createSystemClock } from '../adapters/clock/system.ts'
 import type { LoadedConfig } from '../adapters/config/config-file.ts'
 import { createLogFiles } from '../adapters/console/log-files.ts'
 import { createNodeFiles } from '../adapters/files/node-files.ts'
+import { createGuardPages } from '../adapters/guard/guard.ts'
 import { createHost } from '../adapters/host/host.ts'
 import { takeInstanceLock } from '../adapters/host/instance-lock.ts'
 import { startHypervisor } from '../adapters/libvirt/hypervisor.ts'
@@ -86,6 +87,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       deadlineMs: OWN_BLOCKLIST_MS,
     }),
     files,
+    guard: createGuardPages({ runDir: config.paths.run, clock }),
     host: createHost({
       guestKeyring: config.ceph.secretKeyring,
       guestUser: config.ceph.secretUser,

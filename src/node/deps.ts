@@ -6,6 +6,7 @@ import type { CoordinatorState, DaemonState } from '../model/node.ts'
 import type { PowerAccess } from '../model/power.ts'
 import type { Ceph } from '../ports/ceph.ts'
 import type { NodeFiles } from '../ports/files.ts'
+import type { Guard } from '../ports/guard.ts'
 import type { Host, Supervisor } from '../ports/host.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
 import type { Log } from '../ports/log.ts'
@@ -43,6 +44,7 @@ export type NodeDeps = {
   readonly ceph: Ceph
   readonly storageFence: Pick<StorageFence, 'entries' | 'unblocklist'>
   readonly files: NodeFiles
+  readonly guard: Guard
   readonly host: Host
   readonly link: ClusterLink
   readonly supervisor: Supervisor

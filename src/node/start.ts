@@ -10,7 +10,7 @@ import { errorChain } from '../model/errors.ts'
 import type { DaemonState } from '../model/node.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
 import { createIndex, type Index } from '../view/index.ts'
-import { nodesCollection, vmsCollection } from '../view/tree-collections.ts'
+import { clusterCollection, nodesCollection, vmsCollection } from '../view/tree-collections.ts'
 import { createAbleSignal } from './able.ts'
 import type { NodeDaemon, NodeDeps } from './deps.ts'
 import { createDomainManager } from './domain/manager.ts'
@@ -21,10 +21,14 @@ import { createHostChecks, type HostChecks } from './host-checks.ts'
 import { Collector } from './keepalive/collector.ts'
 import { Heartbeat } from './keepalive/heartbeat.ts'
 import { createSeqKeeper, type SeqKeeper } from './keepalive/seq-guard.ts'
-import { Membership } from './membership/membership.ts'
+import { createMembership } from './membership/create.ts'
+import type { Membership } from './membership/membership.ts'
 import { createNeighbours, type Neighbours } from './neighbours.ts'
-import { createOwnBlocklist, type OwnBlocklistWatch } from './quarantine/own-blocklist.ts'
-import { createQuarantine, type Quarantine } from './quarantine/quarantine.ts'
+import { buildQuarantine } from './quarantine/create.ts'
+import type { OwnBlocklistWatch } from './quarantine/own-blocklist.ts'
+import type { Quarantine } from './quarantine/quarantine.ts'
+import { createSelfFence } from './self-fence/create.ts'
+import type { SelfFence } from './self-fence/self-fence.ts'
 import { createVmDirectory, type NodeVmDirectory } from './vm-directory.ts'
 
 type Parts = {
@@ -38,6 +42,7 @@ type Parts = {
   readonly manager: ReturnType<typeof createDomainManager>
   readonly flush: Flush
   readonly quarantine: Quarantine
+  readonly selfFence: SelfFence
   readonly hostChecks: HostChecks
   readonly neighbours: Neighbours
 }
@@ -100,6 +105,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
   ]
   membership.start()
   parts.collector.start()
+  parts.selfFence.start()
   parts.heartbeat.start()
   quarantine.start()
   parts.hostChecks.start()
@@ -129,29 +135,14 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
 }
 
 async function build(deps: NodeDeps): Promise<Parts> {
-  const { config, store, hypervisor, ceph, files, host, clock, log } = deps
+  const { config, store, hypervisor, ceph, files, clock, log } = deps
   const self = config.node.name
   const faults = createFaultBoard(clock)
   const seqs = createSeqKeeper({ files, faults, log: log.child({ component: 'seqs' }) })
   await seqs.load()
-  const isCoordinator = config.cluster.coordinators.includes(self)
-  const membership = new Membership({
-    registration: {
-      self,
-      mode: isCoordinator ? 'coordinator' : 'hypervisor',
-      clusterName: config.cluster.name,
-      shutdownTimeoutMs: config.vm.shutdownTimeoutMs,
-    },
-    machineId: await host.machineId(),
-    store,
-    files,
-    clock,
-    log: log.child({ component: 'membership' }),
-    faults,
-    newUuid: deps.newUuid,
-    onFirstSession: (published) => seqs.adopt(published.seqs),
-  })
-  const index = createIndex({ store, clock, log, collections: [nodesCollection(['status']), vmsCollection()] })
+  const membership = await createMembership(deps, faults, seqs)
+  const collections = [clusterCollection(), nodesCollection(['status']), vmsCollection()]
+  const index = createIndex({ store, clock, log, collections })
   const directory = createVmDirectory(index)
   const daemon = new MutableSignal<DaemonState>('init')
   const { intervalMs } = config.heartbeat
@@ -171,15 +162,30 @@ async function build(deps: NodeDeps): Promise<Parts> {
     daemon,
     domainState: () => flush.domainState(),
     ack: () => quarantine.acknowledged(),
+    selfFence: { status: () => selfFence.status(), isLatched: () => selfFence.isLatched() },
     promised: (running) => directory.promised(self, running),
     clock,
     log: log.child({ component: 'heartbeat' }),
   })
   const { quarantine, blocklist } = buildQuarantine(deps, membership, faults)
-  const manager = buildManager(deps, { membership, faults, seqs, directory, blocklist })
+  const selfFence: SelfFence = createSelfFence(deps, {
+    membership,
+    index,
+    faults,
+    published: () => heartbeat.publishedSelfFence,
+    quorum: () => neighbours.peers.quorum(),
+    onNews() {
+      heartbeat.trigger()
+      manager.triggerAll()
+      flush.trigger()
+    },
+  })
+  // Nothing starts while the guard forbids it, whatever the session allows.
+  const certificate = () => (selfFence.isLatched() ? undefined : membership.certificate())
+  const manager = buildManager(deps, { certificate, faults, seqs, directory, blocklist })
   const flush: Flush = createFlush({
     self,
-    session: () => membership.certificate()?.session,
+    session: () => certificate()?.session,
     index,
     hypervisor,
     parallel: config.flush.parallel,
@@ -190,42 +196,25 @@ async function build(deps: NodeDeps): Promise<Parts> {
   })
   const hostChecks = createHostChecks(deps, faults)
   const neighbours = createNeighbours({ deps, faults, index, membership, wake: (vm) => manager.wake(vm) })
-  const checks = { quarantine, hostChecks, neighbours }
-  return { daemon, faults, seqs, membership, collector, heartbeat, index, manager, flush, ...checks }
+  const loops = { collector, heartbeat, manager, flush, selfFence, quarantine, hostChecks, neighbours }
+  return { daemon, faults, seqs, membership, index, ...loops }
 }
 
-function buildQuarantine(deps: NodeDeps, membership: Membership, faults: FaultBoard) {
-  const { config, files, hypervisor, host, clock, log, storageFence } = deps
-  const blocklist = createOwnBlocklist(storageFence, config.node.storageAddresses, clock)
-  const quarantine = createQuarantine({
-    self: config.node.name,
-    membership,
-    files,
-    hypervisor,
-    host,
-    blocklist,
-    isAutoReady: config.recovery.autoReady,
-    faults,
-    clock,
-    log: log.child({ component: 'quarantine' }),
-  })
-  return { quarantine, blocklist }
-}
-
-type ManagerParts = Pick<Parts, 'membership' | 'faults' | 'seqs'> & {
+type ManagerParts = Pick<Parts, 'faults' | 'seqs'> & {
+  readonly certificate: Membership['certificate']
   readonly directory: NodeVmDirectory
   readonly blocklist: OwnBlocklistWatch
 }
 
 function buildManager(
   deps: NodeDeps,
-  { membership, faults, seqs, directory, blocklist }: ManagerParts,
+  { certificate, faults, seqs, directory, blocklist }: ManagerParts,
 ): Parts['manager'] {
   const { config, hypervisor, ceph, files, clock, log } = deps
   return createDomainManager(
     {
       self: config.node.name,
-      certificate: () => membership.certificate(),
+      certificate,
       hypervisor,
       ceph,
       files,
@@ -255,7 +244,7 @@ function waitsFor({ daemon, membership, index, hostChecks }: Parts, hypervisor: 
 
 async function takeDown(deps: NodeDeps, parts: Parts): Promise<void> {
   const { clock, log, store, hypervisor } = deps
-  const { daemon, heartbeat } = parts
+  const { daemon, heartbeat, selfFence } = parts
   const bounded = async (what: string, deadlineMs: number, work: Promise<unknown>): Promise<void> => {
     try {
       await withDeadline(clock, deadlineMs, what, work)
@@ -274,9 +263,11 @@ async function takeDown(deps: NodeDeps, parts: Parts): Promise<void> {
   ]
   await bounded('the domain part', STOP_DOMAINS_MS, Promise.all(loops))
   parts.collector.stop()
+  selfFence.beginStop()
   daemon.set('stop')
   // Said before the proof of life goes, so that its absence is not taken for a death.
   await bounded('the last heartbeat', STOP_WRITE_MS, heartbeat.finish())
+  await bounded('the self-fence', STOP_CLOSE_MS, selfFence.stop())
   await bounded('the table of run sequences', STOP_CLOSE_MS, parts.seqs.flushed())
   await bounded('membership', STOP_CLOSE_MS, parts.membership.stop())
   parts.index.close()

@@ -19,9 +19,8 @@ export function clientEnv(instance: Instance): Record<string, string> {
 
 /** @throws Error when the build lacks a daemon, before anything is started */
 export function requireBuild(): void {
-  const missing = ['dist/bin/pvcnoded.js', 'dist/bin/pvcapid.js', 'dist/cli/pvc.cjs'].filter(
-    (file) => !existsSync(join(repoDir, file)),
-  )
+  const built = ['dist/bin/pvcnoded.js', 'dist/bin/pvcapid.js', 'dist/cli/pvc.cjs', 'native/guard/build/pvc-guard']
+  const missing = built.filter((file) => !existsSync(join(repoDir, file)))
   if (missing.length > 0) throw new Error(`${missing.join(', ')} not built: run npm run build, or lab up --no-daemons`)
 }
 

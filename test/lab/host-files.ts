@@ -65,7 +65,7 @@ export function zooKeeperMembers(hosts: number): ZooKeeperMember[] {
 /** Services every host of this number runs; daemons start only when told to. */
 export function hostServices(index: number, hosts: number): string[] {
   const coordinator = coordinators(hosts).includes(index)
-  return ['virtlogd', 'libvirtd', 'pvcnoded', ...(coordinator ? ['zookeeper', 'pvcapid'] : [])]
+  return ['virtlogd', 'libvirtd', 'guard', 'pvcnoded', ...(coordinator ? ['zookeeper', 'pvcapid'] : [])]
 }
 
 function bootScript(index: number): string {
@@ -125,7 +125,7 @@ function floatingConfig(): Record<string, unknown> {
 }
 
 /** The configuration of the PVC daemons of one host. */
-export function pvcConfig(index: number, hosts: number): Record<string, unknown> {
+export function pvcConfig(dir: string, index: number, hosts: number): Record<string, unknown> {
   // A host cannot restart itself here, but its BMC can.
   const login = ['-U', bmcLogin.user, '-f', '/etc/pvc/bmc-password', 'chassis']
   return {
@@ -143,6 +143,7 @@ export function pvcConfig(index: number, hosts: number): Record<string, unknown>
       user: bmcLogin.user,
       passwordFile: '/etc/pvc/bmc-password',
     },
+    selfFence: { watchdog: { device: join(hostDir(dir, index), 'watchdog'), fixedTimeoutS: 10 } },
     logging: { level: 'debug' },
   }
 }
@@ -206,8 +207,9 @@ export function writeHostFiles(dir: string, index: number, lab: LabFacts): void 
     put(join(own, 'fs/etc/libvirt/hooks/qemu'), readFileSync(join(repoDir, 'systemd/libvirt-hook/qemu'), 'utf8'), 0o755)
   putService(own, 'virtlogd', 'exec virtlogd')
   putService(own, 'libvirtd', 'exec libvirtd --listen')
+  putService(own, 'guard', `exec ${join(repoDir, 'native/guard/build/pvc-guard')} --run /run/pvc`)
   putZooKeeper(own, index, hosts)
-  put(join(own, 'fs/etc/pvc/pvc.yaml'), stringify(pvcConfig(index, hosts)))
+  put(join(own, 'fs/etc/pvc/pvc.yaml'), stringify(pvcConfig(dir, index, hosts)))
   put(join(own, 'fs/etc/pvc/cluster.key'), `${clusterKey}\n`, 0o600)
   put(join(own, 'fs/etc/pvc/bmc-password'), `${bmcLogin.password}\n`, 0o600)
   for (const daemon of hostServices(index, hosts).filter((service) => service.startsWith('pvc'))) {

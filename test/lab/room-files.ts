@@ -68,5 +68,9 @@ export function writeRoomFiles(dir: string, hosts: number): void {
   --no-hosts --no-ping --bind-interfaces --interface=${bridge} --except-interface=lo --pid-file= \\
   --dhcp-range=${prefix}.100,${prefix}.199,255.255.255.0,12h --dhcp-leasefile=${leases}`,
   )
-  for (let index = 1; index <= hosts; index++) putBmc(dir, index)
+  const watchdog = join(labSourceDir, 'init/watchdog.sh')
+  for (let index = 1; index <= hosts; index++) {
+    putBmc(dir, index)
+    putService(room, `watchdog-${hostName(index)}`, `exec bash ${watchdog} ${dir} ${hostName(index)}`)
+  }
 }

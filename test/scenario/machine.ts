@@ -4,6 +4,7 @@ import { createPowerVault } from '../../src/adapters/crypto/power-vault.ts'
 import type { FakeCeph } from '../../src/adapters/fake/ceph.ts'
 import type { ManualClock } from '../../src/adapters/fake/clock.ts'
 import { FakeFiles } from '../../src/adapters/fake/files.ts'
+import { FakeGuard } from '../../src/adapters/fake/guard.ts'
 import { FakeHypervisor } from '../../src/adapters/fake/hypervisor.ts'
 import { FakeLibvirtd } from '../../src/adapters/fake/libvirtd.ts'
 import { FakeLog } from '../../src/adapters/fake/log.ts'
@@ -17,6 +18,8 @@ import { parseConfig } from '../../src/model/config.ts'
 import type { CoordinatorState } from '../../src/model/node.ts'
 import type { NodeConfig, NodeDaemon } from '../../src/node/deps.ts'
 import { startNode } from '../../src/node/start.ts'
+import type { Guard } from '../../src/ports/guard.ts'
+import type { ServerState } from '../../src/ports/peer.ts'
 
 /** What all machines of a scenario share. */
 export type Surroundings = {
@@ -26,6 +29,7 @@ export type Surroundings = {
   readonly migrations: FakeMigrationNetwork
   readonly coordinators: readonly string[]
   readonly peers: FakePeerWorld
+  readonly zooKeeper: { readonly state: ServerState }
 }
 
 const clusterKey = new ClusterKey(Buffer.alloc(32, 7))
@@ -36,6 +40,7 @@ export class Machine {
   readonly name: string
   readonly files: FakeFiles
   readonly libvirtd: FakeLibvirtd
+  readonly guard: FakeGuard
   readonly log = new FakeLog()
   readonly config: NodeConfig
   /** What packaging would have to say about the start hook. */
@@ -45,12 +50,22 @@ export class Machine {
   readonly #surroundings: Surroundings
   #running: Running | undefined
   #uuids = 0
+  /** Counts starts and kills: what is left of a killed daemon must not reach the guard any more. */
+  #daemons = 0
 
   constructor(name: string, index: number, surroundings: Surroundings) {
     this.name = name
     this.#surroundings = surroundings
     const processes = new FakeProcesses()
     this.files = new FakeFiles(processes)
+    this.guard = new FakeGuard({
+      clock: surroundings.clock,
+      strike: () => {
+        for (const { pid } of processes.list()) processes.kill(pid)
+        this.files.removeAllPermits()
+        return true
+      },
+    })
     this.config = configOf(name, index, surroundings.coordinators)
     this.libvirtd = new FakeLibvirtd({
       clock: surroundings.clock,
@@ -63,6 +78,13 @@ export class Machine {
     })
   }
 
+  #guardOf(daemon: number): Guard {
+    return {
+      order: (order) => (daemon === this.#daemons ? this.guard.order(order) : undefined),
+      report: () => this.guard.report(),
+    }
+  }
+
   get hypervisor(): FakeHypervisor {
     return this.#up().hypervisor
   }
@@ -72,7 +94,8 @@ export class Machine {
   }
 
   async start(): Promise<void> {
-    const { clock, ensemble, ceph, peers } = this.#surroundings
+    const { clock, ensemble, ceph, peers, zooKeeper, coordinators } = this.#surroundings
+    const localServer = coordinators.includes(this.name) ? { state: async () => zooKeeper.state } : undefined
     peers.power(this.name, true)
     const store = ensemble.connect()
     const hypervisor = new FakeHypervisor({ libvirtd: this.libvirtd })
@@ -84,6 +107,7 @@ export class Machine {
       ceph,
       storageFence: new FakeStorageFence(new FakeOsdMap(ceph)),
       files: this.files,
+      guard: this.#guardOf(++this.#daemons),
       host: {
         machineId: async () => `machine-${this.name}`,
         guestKey: async () => Buffer.from('key'),
@@ -95,7 +119,7 @@ export class Machine {
         network: peers.network(this.name),
         vault: createPowerVault(clusterKey),
         readPowerAccess: async () => ({ method: 'none' }),
-        localServer: undefined,
+        localServer,
       },
       coordinator: new MutableSignal<CoordinatorState>('secondary'),
       supervisor: { ready: () => undefined, status: () => undefined, stopping: () => undefined },
@@ -116,6 +140,7 @@ export class Machine {
   /** kill -9 of pvcnoded: its sockets close, its session lives on for a while, libvirt does what it was asked. */
   kill(): void {
     const { store, hypervisor } = this.#up()
+    this.#daemons += 1
     this.#surroundings.ensemble.suspend(store)
     this.#surroundings.peers.forget(this.name)
     void hypervisor.close()
@@ -127,6 +152,7 @@ export class Machine {
     if (this.#running) this.kill()
     this.#surroundings.peers.power(this.name, false)
     this.files.reboot()
+    this.guard.reboot()
     for (const uuid of [...this.libvirtd.domains.keys()]) this.libvirtd.forget(uuid)
   }
 

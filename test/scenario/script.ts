@@ -33,6 +33,23 @@ const verbs: Readonly<Record<string, Verb>> = {
     if (what === 'expire') return world.ensemble.expire(store)
     throw new Error(`zookeeper: ${what}?`)
   },
+  // quorum lost|back: of ZooKeeper
+  quorum: (world, [what]) => {
+    if (what === 'lost') world.ensemble.down()
+    else world.ensemble.up()
+    world.zooKeeper.state = what === 'lost' ? 'not-serving' : 'serving'
+  },
+  // guard NAME down|up
+  guard: (world, [name = '', what]) => {
+    world.machine(name).guard.isRunning = what === 'up'
+  },
+  // maintenance on|off: as the API writes it
+  maintenance: (world, [what]) =>
+    world.edit(tree.cluster, (cluster) => ({
+      ...cluster,
+      generation: cluster.generation + 1,
+      maintenance: { ...cluster.maintenance, on: what === 'on' },
+    })),
   // libvirt NAME down|up|hang VERB|unhang VERB
   libvirt: (world, [name = '', what, verb]) => {
     const machine = world.machine(name)

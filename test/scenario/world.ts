@@ -7,6 +7,7 @@ import { FakeEnsemble } from '../../src/adapters/fake/store.ts'
 import { emptyVmStatus, isVmSpec, type VmSpec, VmSpec as VmSpecSchema } from '../../src/model/domain.ts'
 import { LifeId, NodeName, VmUuid } from '../../src/model/ids.ts'
 import { wholeAddress } from '../../src/model/storage-address.ts'
+import type { ServerState } from '../../src/ports/peer.ts'
 import type { StoreSession } from '../../src/ports/store.ts'
 import type { Key } from '../../src/schema/key.ts'
 import { TREE_DIRS, tree } from '../../src/schema/tree.ts'
@@ -34,12 +35,16 @@ export class World {
   readonly vms: readonly string[]
   /** Nodes whose addresses a script put into the blocklist. */
   readonly shutOut = new Set<string>()
+  /** What every ZooKeeper server says of itself. */
+  readonly zooKeeper: { state: ServerState } = { state: 'serving' }
+  /** The last look at ZooKeeper: nobody can look into it without a quorum. */
+  #seen: ReadonlyMap<string, string> = new Map()
   readonly #operator = this.ensemble.connect()
 
   private constructor(cluster: Cluster) {
-    const { clock, ensemble, ceph, migrations, peers } = this
+    const { clock, ensemble, ceph, migrations, peers, zooKeeper } = this
     const coordinators = cluster.nodes.slice(0, cluster.nodes.length - ((cluster.nodes.length + 1) % 2))
-    const shared = { clock, ensemble, ceph, migrations, peers, coordinators }
+    const shared = { clock, ensemble, ceph, migrations, peers, zooKeeper, coordinators }
     cluster.nodes.forEach((name, index) => {
       this.machines.set(name, new Machine(name, index, shared))
     })
@@ -95,6 +100,11 @@ export class World {
 
   /** Everything an onlooker would notice, by subject; a subject that changes is a line of the log. */
   async observe(): Promise<ReadonlyMap<string, string>> {
+    if (this.zooKeeper.state === 'not-serving') {
+      const seen = new Map(this.#seen)
+      for (const vm of this.vms) this.#observeGuest(vm, seen)
+      return seen
+    }
     const session = await this.session()
     const seen = new Map<string, string>()
     for (const name of this.machines.keys()) {
@@ -114,7 +124,11 @@ export class World {
       if (this.shutOut.has(name)) seen.set(`ceph ${name}`, this.#isShutOut(name) ? 'shut out' : 'let in')
       await this.#observeFlush(NodeName.parse(name), status.domainState, session, seen)
     }
-    for (const vm of this.vms) await this.#observeVm(vm, session, seen)
+    for (const vm of this.vms) {
+      await this.#observeRecord(vm, session, seen)
+      this.#observeGuest(vm, seen)
+    }
+    this.#seen = seen
     return seen
   }
 
@@ -142,7 +156,7 @@ export class World {
     }
   }
 
-  async #observeVm(vm: string, session: StoreSession, seen: Map<string, string>): Promise<void> {
+  async #observeRecord(vm: string, session: StoreSession, seen: Map<string, string>): Promise<void> {
     const uuid = this.uuid(vm)
     const status = (await session.get(tree.vm(uuid).status))?.value
     if (status) {
@@ -150,6 +164,10 @@ export class World {
       const reason = status.failedReason === '' ? '' : `, because: ${status.failedReason}`
       seen.set(`record ${vm}`, `seq ${status.seq} held by ${holder}, ${status.phase}${reason}`)
     }
+  }
+
+  #observeGuest(vm: string, seen: Map<string, string>): void {
+    const uuid = this.uuid(vm)
     const runs: string[] = []
     for (const machine of this.machines.values()) {
       const domain = machine.libvirtd.domains.get(uuid)

@@ -25,6 +25,11 @@ export class FakeFiles implements NodeFiles {
     for (const process of this.processes.list()) this.processes.kill(process.pid)
     this.#boot += 1
     this.#life = undefined
+    this.removeAllPermits()
+  }
+
+  /** What the guard does when it strikes: no start is permitted any more. */
+  removeAllPermits(): void {
     this.#permits.clear()
     this.#incoming.clear()
   }

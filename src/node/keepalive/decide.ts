@@ -10,6 +10,8 @@ export type HeartbeatSnapshot = {
   readonly statsWrittenAtMs: number | undefined
   /** What the status says that others act on differs from what was last written. */
   readonly isStatusNews: boolean
+  /** News that cannot wait for other changes: what it says about the self-fence. */
+  readonly isUrgent: boolean
   /** A fresh sample exists since the last stats document. */
   readonly isStatsNews: boolean
 }
@@ -27,7 +29,8 @@ export function decideHeartbeat(snapshot: HeartbeatSnapshot): HeartbeatDecision 
   const { nowMs, intervalMs } = snapshot
   const write: HeartbeatDocument[] = []
   const statusAgeMs = nowMs - (snapshot.statusWrittenAtMs ?? Number.NEGATIVE_INFINITY)
-  const statusDueMs = snapshot.isStatusNews ? intervalMs / COALESCE_SHARE : intervalMs
+  const newsDueMs = snapshot.isUrgent ? 0 : intervalMs / COALESCE_SHARE
+  const statusDueMs = snapshot.isStatusNews ? newsDueMs : intervalMs
   if (statusAgeMs >= statusDueMs) write.push('status')
   const statusWakeMs = statusAgeMs >= statusDueMs ? intervalMs : statusDueMs - statusAgeMs
   const statsAgeMs = nowMs - (snapshot.statsWrittenAtMs ?? Number.NEGATIVE_INFINITY)

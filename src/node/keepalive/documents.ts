@@ -54,6 +54,7 @@ export function statusNewsKey(status: NodeStatus): string {
   const running = status.runningDomains.length > 0 ? status.runningDomains : status.domainsCount
   return JSON.stringify([
     [life, bootId, selfFence, daemon, certified, domainState, coordinator, ack, versions, storageAddrs],
+    [status.watchdog, status.selfFenceBoundS],
     status.incoming,
     faults,
     running,

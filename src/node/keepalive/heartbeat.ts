@@ -12,6 +12,7 @@ import type { Log } from '../../ports/log.ts'
 import { tree } from '../../schema/tree.ts'
 import type { FaultBoard } from '../faults.ts'
 import type { Membership, Presence } from '../membership/membership.ts'
+import type { SelfFenceStatus } from '../self-fence/decide.ts'
 import type { Collector } from './collector.ts'
 import { decideHeartbeat } from './decide.ts'
 import { createDocumentWriter, type DocumentWriter } from './document-writer.ts'
@@ -45,6 +46,7 @@ export type HeartbeatOptions = {
   readonly domainState: () => DomainState
   /** Sequence of the fence journal acknowledged by this daemon; undefined: what was published before stands. */
   readonly ack: () => number | undefined
+  readonly selfFence: { status(): SelfFenceStatus; isLatched(): boolean }
   /** Promised to VMs other than those that run. */
   readonly promised: (running: ReadonlySet<string>) => Promised
   readonly clock: Clock
@@ -92,6 +94,11 @@ export class Heartbeat {
     return this.#beats
   }
 
+  /** What the status document says about the self-fence for certain; undefined: nothing in this session, or a write is under way. */
+  get publishedSelfFence(): NodeStatus['selfFence'] | undefined {
+    return this.#options.membership.presence()?.session === this.#written.session ? this.#written.selfFence : undefined
+  }
+
   /** Something may have changed: it is written when it is news. */
   trigger(): void {
     this.#loop.trigger()
@@ -137,6 +144,7 @@ export class Heartbeat {
       statusWrittenAtMs: this.#written.statusAtMs,
       statsWrittenAtMs: this.#written.statsAtMs,
       isStatusNews: statusNewsKey(status) !== this.#written.newsKey,
+      isUrgent: status.selfFence !== this.#written.selfFence,
       isStatsNews: collector.guestsRevision !== this.#written.statsRevision,
     })
     if (write.includes('status')) await this.#writeStatus(presence, status)
@@ -155,21 +163,22 @@ export class Heartbeat {
     const previous = membership.previousStatus
     this.#beat ??= previous?.heartbeat ?? 0
     const facts = collector.facts()
+    const { selfFence, watchdog, selfFenceBoundS } = this.#options.selfFence.status()
     const guests = runningNow(collector, previous?.bootId === bootId ? previous : undefined)
     return fitStatus({
       name: self,
       heartbeat: this.#beat,
       life,
       bootId,
-      // No guard process exists yet that would kill this node's guests.
-      selfFence: 'off',
-      watchdog: 'absent',
+      selfFence,
+      watchdog,
+      ...(selfFenceBoundS === undefined ? {} : { selfFenceBoundS }),
       sessionTimeoutMs: session.timeoutMs,
       storageAddrs: [...this.#options.storageAddresses],
       clusterAddr: this.#options.clusterAddress,
       ack: this.#options.ack() ?? previous?.ack ?? 0,
       daemon: this.#options.daemon.value,
-      certified: membership.certificate() !== undefined,
+      certified: membership.certificate() !== undefined && !this.#options.selfFence.isLatched(),
       domainState: domainState(),
       coordinator: this.#options.coordinator.value,
       versions: {
@@ -192,8 +201,11 @@ export class Heartbeat {
   async #writeStatus({ session }: Presence, status: NodeStatus): Promise<void> {
     this.#beat = status.heartbeat + 1
     const statusAtMs = this.#options.clock.nowMs()
+    if (session !== this.#written.session) this.#written = blank(session)
+    // Until it is acknowledged the document may say the one or the other.
+    if (this.#written.selfFence !== status.selfFence) this.#written = { ...this.#written, selfFence: undefined }
     await this.#writers.status.write(session, { ...status, heartbeat: this.#beat })
-    this.#written = { ...this.#written, statusAtMs, newsKey: statusNewsKey(status) }
+    this.#written = { ...this.#written, statusAtMs, newsKey: statusNewsKey(status), selfFence: status.selfFence }
     this.#beats += 1
   }
 
@@ -228,12 +240,13 @@ type Written = {
   readonly statusAtMs: number | undefined
   readonly statsAtMs: number | undefined
   readonly newsKey: string
+  readonly selfFence: NodeStatus['selfFence'] | undefined
   readonly statsRevision: number
 }
 
 /** Nothing is known to be written in a new session; statistics wait for their first sample. */
 function blank(session: Presence['session'] | undefined): Written {
-  return { session, statusAtMs: undefined, statsAtMs: undefined, newsKey: '', statsRevision: 0 }
+  return { session, statusAtMs: undefined, statsAtMs: undefined, newsKey: '', selfFence: undefined, statsRevision: 0 }
 }
 
 type Running = Pick<NodeStatus, 'runningDomains' | 'domainsCount'> & {

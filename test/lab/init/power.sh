@@ -21,6 +21,8 @@ alive() {
 }
 links() { ls "$dir/links"; }
 off() {
+  # Without power the watchdog does not count.
+  [ ! -p "$dir/watchdog" ] || printf V 1<>"$dir/watchdog"
   [ "$1" = crash ] || for net in $(links); do ip link del "$host-$net" 2>/dev/null; done
   if alive; then
     kill -KILL "$pid"

@@ -10,7 +10,6 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { pollUntil } from '../../lab/poll.ts'
 import { GuardRoom, isAlive } from './room.ts'
@@ -29,7 +28,7 @@ async function keepContact(forMs: number): Promise<number> {
   let baseMs = 0
   while (room.now() < endMs) {
     baseMs = room.order().baseMs
-    await delay(50)
+    await room.elapsed(50)
   }
   return baseMs
 }
@@ -70,7 +69,7 @@ describe('an armed guard', () => {
     expect(room.isLatchFileThere()).toBe(true)
     expect(await room.until('verified', (report) => report.isKillVerified)).toMatchObject({ latch: 1, clearedLatch: 0 })
     room.fed()
-    await delay(1200)
+    await room.elapsed(1200)
     expect(room.fed().length).toBeGreaterThan(0)
   })
 
@@ -81,7 +80,7 @@ describe('an armed guard', () => {
     const late = await room.qemu()
     await pollUntil({ what: 'the end of a late start', timeoutMs: 3000 }, async () => !isAlive(late))
     room.order({ clearedLatch: 2 })
-    await delay(300)
+    await room.elapsed(300)
     expect(room.isLatchFileThere()).toBe(true)
     room.order({ clearedLatch: 1 })
     await room.until('cleared', (report) => report.clearedLatch === 1)
@@ -95,9 +94,9 @@ describe('an armed guard', () => {
   it('does not clear a latch on a contact that is too old', async () => {
     await room.arm()
     await room.until('latched', (report) => report.latch === 1)
-    await delay(300)
+    await room.elapsed(300)
     room.order({ clearedLatch: 1, baseMs: room.now() - 1100 })
-    await delay(400)
+    await room.elapsed(400)
     expect(room.pages.report().clearedLatch).toBe(0)
   })
 
@@ -110,7 +109,7 @@ describe('an armed guard', () => {
       room.order()
       // Half of an order from before: its checksum is another one's.
       writeSync(fd, good, 0, 24, 0)
-      await delay(50)
+      await room.elapsed(50)
     }
     closeSync(fd)
     expect(isAlive(pid)).toBe(false)
@@ -118,9 +117,9 @@ describe('an armed guard', () => {
     room.order({ clearedLatch: 1 })
     await room.until('cleared', (report) => report.clearedLatch === 1)
     const { baseMs } = room.order({ clearedLatch: 1 })
-    await delay(150)
+    await room.elapsed(150)
     room.order({ clearedLatch: 1, baseMs: baseMs - 500 })
-    await delay(150)
+    await room.elapsed(150)
     expect(room.pages.report().baseMs).toBeCloseTo(baseMs, 0)
     room.order({ clearedLatch: 1, baseMs: room.now() + 60_000 })
     await room.until('latched', (report) => report.latch === 2, 3000)
@@ -132,14 +131,14 @@ describe('an armed guard', () => {
     room.order({ isArmed: false })
     await room.until('disarmed', (report) => !report.isArmed && report.watchdog.kind === 'absent')
     expect(room.fed().endsWith('V')).toBe(true)
-    await delay(1500)
+    await room.elapsed(1500)
     expect(isAlive(pid)).toBe(true)
     expect(room.pages.report().latch).toBe(0)
   })
 
   it('does not arm on a contact older than the bound', async () => {
     room.order({ baseMs: room.now() - 1500 })
-    await delay(300)
+    await room.elapsed(300)
     expect(room.pages.report()).toMatchObject({ isArmed: false, latch: 0 })
   })
 
@@ -149,7 +148,7 @@ describe('an armed guard', () => {
     const copy = readFileSync(page)
     renameSync(page, `${page}.gone`)
     writeFileSync(page, Buffer.concat([copy.subarray(0, 24), Buffer.alloc(4), copy.subarray(28, 252), Buffer.alloc(4)]))
-    await delay(300)
+    await room.elapsed(300)
     expect(room.pages.report().isArmed, 'its checksum is wrong').toBe(true)
     await room.until('the old page ages', (report) => report.latch === 1, 3000)
   })
@@ -206,7 +205,7 @@ describe('a guard that is started anew', () => {
     const pid = await room.qemu()
     await room.arm()
     await room.endGuard('SIGKILL')
-    await delay(1200)
+    await room.elapsed(1200)
     expect(isAlive(pid)).toBe(true)
     await room.startGuard()
     await pollUntil({ what: 'the end of the guest', timeoutMs: 1000 }, async () => !isAlive(pid))
@@ -223,7 +222,7 @@ describe('a guard that is started anew', () => {
     await room.until('cleared', (report) => report.clearedLatch === 1)
     await room.endGuard('SIGKILL')
     writeFileSync(join(room.run, 'guard-state'), 'damaged')
-    await delay(1100)
+    await room.elapsed(1100)
     const pid = await room.qemu()
     const startMs = room.now()
     await room.startGuard()

@@ -114,6 +114,12 @@ export class GuardRoom {
     })
   }
 
+  /** Until so much time has passed by the guard's clock: to see that nothing happens meanwhile. */
+  async elapsed(ms: number): Promise<void> {
+    const endMs = clock.nowMs() + ms
+    await pollUntil({ what: `${ms} ms`, timeoutMs: ms + 5000, intervalMs: 10 }, async () => clock.nowMs() >= endMs)
+  }
+
   now(): number {
     return clock.nowMs()
   }

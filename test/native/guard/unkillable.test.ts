@@ -2,7 +2,6 @@
  * A QEMU that does not die of SIGKILL, as one that hangs in the kernel. Such a state cannot be made at will; the first
  * process of a PID namespace comes close: the kernel drops every SIGKILL that is sent to it from inside.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { GuardRoom } from './room.ts'
 
@@ -19,7 +18,7 @@ it('the watchdog is fed no more, so that it resets the machine, and guests are s
   await room.arm()
   await room.until('latched', (report) => report.latch === 1)
   room.fed()
-  await delay(2500)
+  await room.elapsed(2500)
   expect(room.fed()).toBe('')
   expect(room.pages.report()).toMatchObject({ isKillVerified: false, watchdog: { kind: 'present' } })
   expect(room.log).toContain('the watchdog is fed no more')

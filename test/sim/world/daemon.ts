@@ -121,6 +121,7 @@ export class Daemon {
       ceph: this.ceph(),
       storageFence: this.storageFence(),
       files: this.#gate.port<NodeFiles>('files', host.files, { calls: FILE_CALLS }),
+      guard: host.guard,
       host: {
         machineId: async () => `machine-${host.name}`,
         guestKey: async () => Buffer.from('key'),

@@ -1,5 +1,6 @@
 /** One machine of the simulated cluster: power, network, disk, libvirtd with its guests, and pvcnoded. */
 import { FakeFiles } from '../../../src/adapters/fake/files.ts'
+import { FakeGuard } from '../../../src/adapters/fake/guard.ts'
 import { FakeLibvirtd } from '../../../src/adapters/fake/libvirtd.ts'
 import type { FakeMigrationNetwork } from '../../../src/adapters/fake/migration.ts'
 import { FakeProcesses } from '../../../src/adapters/fake/processes.ts'
@@ -38,6 +39,7 @@ export class SimHost {
   readonly storageAddress: string
   readonly files: FakeFiles
   readonly libvirtd: FakeLibvirtd
+  readonly guard: FakeGuard
   /** The machine itself: libvirtd and the guests stand still while it does. */
   readonly machine: SimProcess
   readonly time: MachineTime
@@ -62,6 +64,14 @@ export class SimHost {
     this.machine = new SimProcess(surroundings.engine, `${name} machine`, this.time)
     const processes = new FakeProcesses()
     this.files = new FakeFiles(processes)
+    this.guard = new FakeGuard({
+      clock: this.machine.clock,
+      strike: () => {
+        for (const { pid } of processes.list()) processes.kill(pid)
+        this.files.removeAllPermits()
+        return true
+      },
+    })
     this.libvirtd = new FakeLibvirtd({
       clock: this.machine.clock,
       processes,
@@ -136,6 +146,7 @@ export class SimHost {
     this.isOn = false
     this.machine.resume()
     this.files.reboot()
+    this.guard.reboot()
     for (const uuid of [...this.libvirtd.domains.keys()]) this.libvirtd.forget(uuid)
     this.libvirtd.stop()
     this.#surroundings.migrations.setReachable(this.clusterAddress, false)

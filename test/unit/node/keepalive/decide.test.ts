@@ -6,6 +6,7 @@ const snapshot = (over: Partial<HeartbeatSnapshot>): HeartbeatSnapshot => ({
   nowMs: 100_000,
   intervalMs: 5000,
   statusWrittenAtMs: 99_000,
+  isUrgent: false,
   statsWrittenAtMs: 99_000,
   isStatusNews: false,
   isStatsNews: true,
@@ -28,6 +29,9 @@ describe('decideHeartbeat', () => {
   })
   it('writes a change at once when the last write is some time ago, else a little later', () => {
     expect(decideHeartbeat(snapshot({ isStatusNews: true })).write).toEqual(['status'])
+    expect(decideHeartbeat(snapshot({ isStatusNews: true, isUrgent: true, statusWrittenAtMs: 99_990 })).write).toEqual([
+      'status',
+    ])
     expect(decideHeartbeat(snapshot({ isStatusNews: true, statusWrittenAtMs: 99_600 }))).toEqual({
       write: [],
       wakeInMs: 600,
@@ -66,6 +70,7 @@ function simulate(intervalMs: number, untilMs: number, distances: readonly numbe
       statusWrittenAtMs: written.at(-1),
       statsWrittenAtMs: nowMs,
       isStatusNews,
+      isUrgent: false,
       isStatsNews: false,
     })
     if (decision.write.includes('status')) {

@@ -14,6 +14,7 @@ import { Collector } from '../../../../src/node/keepalive/collector.ts'
 import { Heartbeat } from '../../../../src/node/keepalive/heartbeat.ts'
 import { createSeqKeeper, type SeqKeeper } from '../../../../src/node/keepalive/seq-guard.ts'
 import { Membership } from '../../../../src/node/membership/membership.ts'
+import type { SelfFenceStatus } from '../../../../src/node/self-fence/decide.ts'
 import type { StoreSession } from '../../../../src/ports/store.ts'
 import { tree } from '../../../../src/schema/tree.ts'
 
@@ -28,6 +29,7 @@ let libvirtd: FakeLibvirtd
 let files: FakeFiles
 let ceph: FakeCeph
 let reader: StoreSession
+let selfFence: SelfFenceStatus
 
 type Daemon = {
   store: FakeStore
@@ -63,6 +65,7 @@ function start(hypervisor = new FakeHypervisor({ libvirtd })): Daemon {
     daemon,
     domainState: () => 'ready',
     ack: () => undefined,
+    selfFence: { status: () => selfFence, isLatched: () => false },
     promised: (running) => ({ memoryMiB: running.has(uuidOf(99)) ? 0 : 512, vcpus: 1 }),
     clock,
     log,
@@ -92,6 +95,7 @@ const versions = () => [
 ]
 
 beforeEach(async () => {
+  selfFence = { selfFence: 'off', watchdog: 'absent', selfFenceBoundS: undefined }
   clock = new ManualClock()
   ensemble = new FakeEnsemble({ clock })
   files = new FakeFiles()

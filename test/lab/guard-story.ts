@@ -1,0 +1,199 @@
+/** The story of the guard: who is cut off loses its guests in time, and nobody else loses any. */
+import { readFileSync } from 'node:fs'
+import type { Lab } from './lab.ts'
+import { defineGuest, ensurePool, expectSound, type MovedGuest } from './moved-guest.ts'
+import { pollUntil } from './poll.ts'
+import { expectThat, type StoryStep, seconds } from './story.ts'
+import { nodeViews, qemuPid } from './vm-view.ts'
+import { zooKeeperLeader } from './zookeeper-leader.ts'
+
+const guest: MovedGuest = { name: 'kept', uuid: 'aaaaaaaa-0000-4000-8000-000000000007' }
+const vm = guest.name
+const host = 'hv1'
+const boundMs = 9000
+/** A look each tenth of a second, and what a busy machine adds. */
+const lateMs = 500
+
+function guardLog(lab: Lab): string {
+  return readFileSync(lab.host(host).log('guard'), 'utf8')
+}
+
+/** Until so much time has passed: to see that nothing happens meanwhile. */
+async function elapsed(ms: number): Promise<void> {
+  const endMs = performance.now() + ms
+  await pollUntil({ what: `${ms} ms`, timeoutMs: ms + 10_000 }, async () => performance.now() >= endMs)
+}
+
+async function untilRuns(lab: Lab): Promise<number> {
+  return pollUntil({ what: `${vm} runs at ${host}`, timeoutMs: 60_000 }, () => qemuPid(lab, host, vm))
+}
+
+/** A dead process that nobody has reaped yet has no arguments any more. */
+async function isAlive(lab: Lab, pid: number): Promise<boolean> {
+  const { stdout } = await lab
+    .host(host)
+    .sh(['bash', '-c', 'cat "/proc/$1/cmdline" 2>/dev/null | tr "\\0" " "; true', 'pid', String(pid)])
+  return stdout !== ''
+}
+
+async function expectUntouched(lab: Lab, pid: number, latches: number): Promise<void> {
+  expectThat((await qemuPid(lab, host, vm)) === pid, 'another QEMU runs now, or none')
+  expectThat(await isAlive(lab, pid), `QEMU ${pid} is dead`)
+  expectThat(latchesIn(guardLog(lab)).length === latches, `the guard struck: ${guardLog(lab).slice(-600)}`)
+}
+
+/** After how many ms without contact the guard struck, each time. */
+function latchesIn(log: string): number[] {
+  return [...log.matchAll(/no contact for (\d+) ms: latch/g)].map(([, ms]) => Number(ms))
+}
+
+/** Waits for the next strike. @returns a sentence about it */
+async function untilStruck(lab: Lab, pid: number, latches: number): Promise<string> {
+  const ms = await pollUntil(
+    { what: 'the guard strikes', timeoutMs: 30_000 },
+    async () => latchesIn(guardLog(lab))[latches],
+  )
+  const gone = await pollUntil(
+    { what: 'every guest is dead', timeoutMs: 5000 },
+    async () =>
+      /every guest is dead, (\d+) ms after the bound/.exec(guardLog(lab).split('no contact for ').at(-1) ?? '')?.[1],
+  )
+  expectThat(!(await isAlive(lab, pid)), `QEMU ${pid} still lives`)
+  expectThat(
+    ms >= boundMs && ms <= boundMs + lateMs,
+    `it struck ${ms} ms after the last contact, expected ${boundMs} to ${boundMs + lateMs}`,
+  )
+  return `struck ${seconds(ms)} after the last contact, all dead ${gone} ms later`
+}
+
+async function setZooKeeperCut(lab: Lab, isCut: boolean): Promise<void> {
+  const rules = `add table inet guardcut
+add chain inet guardcut out { type filter hook output priority 0; }
+add rule inet guardcut out tcp dport 2181 drop`
+  await lab.host(host).sh(['nft', isCut ? rules : 'delete table inet guardcut'])
+}
+
+/** The guest came back by itself, and its disk shows one writer and no lost write. */
+async function untilBack(lab: Lab): Promise<number> {
+  const pid = await untilRuns(lab)
+  const last = lab.heartbeats(vm).at(-1)
+  await lab.waitForHeartbeat(vm, { after: last, timeoutMs: 60_000 })
+  await expectSound(lab, guest)
+  return pid
+}
+
+const begin: StoryStep = {
+  title: 'a guest runs; the guard is armed and feeds the watchdog',
+  async run(lab) {
+    await ensurePool(lab)
+    await defineGuest(lab, guest, host)
+    await lab.pvc(['-q', 'vm', 'start', vm])
+    await lab.waitForHeartbeat(vm)
+    await pollUntil({ what: 'an armed guard', timeoutMs: 10_000 }, async () =>
+      guardLog(lab).includes('armed: guests end'),
+    )
+    expectThat(/watchdog: .* resets this machine/.test(guardLog(lab)), 'no watchdog is fed')
+    const nodes = await nodeViews(lab)
+    return nodes.map((node) => `${node.name} ${node.daemon_state}`).join(', ')
+  },
+}
+
+const shortTroubles: StoryStep = {
+  title: 'pvcnoded killed and back, then frozen for 4 s: nothing happens',
+  async run(lab) {
+    const pid = await untilRuns(lab)
+    await lab.host(host).service('pvcnoded', 'kill')
+    await elapsed(11_000)
+    await expectUntouched(lab, pid, 0)
+    await lab.host(host).service('pvcnoded', 'pause')
+    await elapsed(4000)
+    await lab.host(host).service('pvcnoded', 'resume')
+    await elapsed(7000)
+    await expectUntouched(lab, pid, 0)
+    return `QEMU ${pid} runs on`
+  },
+}
+
+const stopped: StoryStep = {
+  title: 'an orderly stop disarms the guard: the guest runs on for longer than the bound',
+  async run(lab) {
+    const pid = await untilRuns(lab)
+    await lab.host(host).service('pvcnoded', 'stop')
+    await pollUntil({ what: 'a disarmed guard', timeoutMs: 2000 }, async () => guardLog(lab).includes('>disarmed'))
+    await elapsed(12_000)
+    await expectUntouched(lab, pid, 0)
+    await lab.host(host).service('pvcnoded', 'start')
+    await pollUntil(
+      { what: 'armed again', timeoutMs: 15_000 },
+      async () => guardLog(lab).split('armed: guests end').length > 2,
+    )
+    return `QEMU ${pid} runs on`
+  },
+}
+
+const quorumLost: StoryStep = {
+  title: 'ZooKeeper has no quorum for 30 s: no guest is ended',
+  async run(lab) {
+    const pid = await untilRuns(lab)
+    const leader = await zooKeeperLeader(lab)
+    const down = [leader, ...lab.hosts.map(({ name }) => name).filter((name) => name !== leader)].slice(0, 2)
+    await Promise.all(down.map((name) => lab.host(name).service('zookeeper', 'stop')))
+    await elapsed(30_000)
+    await expectUntouched(lab, pid, 0)
+    await Promise.all(down.map((name) => lab.host(name).service('zookeeper', 'start')))
+    await pollUntil({ what: 'every node in daemon state run', timeoutMs: 30_000 }, async () =>
+      (await nodeViews(lab)).every((node) => node.daemon_state === 'run'),
+    )
+    await expectUntouched(lab, pid, 0)
+    return `${down.join(' and ')} were down; QEMU ${pid} runs on`
+  },
+}
+
+const cutOff: StoryStep = {
+  title:
+    'cut off from ZooKeeper for longer than the bound: the guests are ended in time, and start again after it is healed',
+  async run(lab) {
+    const pid = await untilRuns(lab)
+    await setZooKeeperCut(lab, true)
+    const seen = await untilStruck(lab, pid, 0)
+    await elapsed(3000)
+    expectThat((await qemuPid(lab, host, vm)) === undefined, 'a guest was started while cut off')
+    await setZooKeeperCut(lab, false)
+    await untilBack(lab)
+    expectThat(guardLog(lab).includes('latch 1 is cleared'), 'the latch was not cleared')
+    return seen
+  },
+}
+
+const frozen: StoryStep = {
+  title: 'pvcnoded hangs: the guard strikes by itself',
+  async run(lab) {
+    const pid = await untilRuns(lab)
+    await lab.host(host).service('pvcnoded', 'pause')
+    const seen = await untilStruck(lab, pid, 1)
+    await lab.host(host).service('pvcnoded', 'resume')
+    await untilBack(lab)
+    return seen
+  },
+}
+
+const guardGone: StoryStep = {
+  title: 'the guard dies while armed: back in time it goes on; gone for good, the watchdog resets the host',
+  async run(lab) {
+    const pid = await untilRuns(lab)
+    const bootId = lab.host(host).bootId()
+    await lab.host(host).service('guard', 'kill')
+    await elapsed(12_000)
+    await expectUntouched(lab, pid, 2)
+    expectThat(lab.host(host).bootId() === bootId, 'the host was reset')
+    await lab.host(host).service('guard', 'stop')
+    const stoppedMs = performance.now()
+    await pollUntil({ what: 'the reset', timeoutMs: 20_000 }, async () => lab.host(host).bootId() !== bootId)
+    const resetMs = performance.now() - stoppedMs
+    await untilBack(lab)
+    return `reset ${seconds(resetMs)} after the guard ended; the guest runs again`
+  },
+}
+
+/** The steps in order; each stands on the ones before. */
+export const guardStory: readonly StoryStep[] = [begin, shortTroubles, stopped, quorumLost, cutOff, frozen, guardGone]
