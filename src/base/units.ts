@@ -16,6 +16,15 @@ export function parseSizeBytes(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined
 }
 
+const DURATION_UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Parses a time such as `90s`, `30m`, `2h`, `1d`. @returns milliseconds, or undefined when the text is no time */
+export function parseDurationMs(text: string): number | undefined {
+  const match = /^\s*(\d{1,6})\s*([smhd])\s*$/i.exec(text)
+  const unitMs = DURATION_UNITS_MS[(match?.[2] ?? '').toLowerCase()]
+  return match === null || unitMs === undefined ? undefined : Number(match[1]) * unitMs
+}
+
 /** Formats bytes like Ceph does for people: the largest unit that divides the size evenly, e.g. `10G`, `1536M`. */
 export function formatSizeExact(bytes: number): string {
   let value = bytes

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseSizeBytes } from '../base/units.ts'
+import { parseDurationMs, parseSizeBytes } from '../base/units.ts'
 
 /**
  * Kinds of arguments. All arrive as text, from the query string or a form. An empty text counts as absent where the
@@ -102,6 +102,20 @@ export const sizeBytes = requiredText.transform((text, context) => {
 
 /** As {@link sizeBytes}, may be absent. */
 export const optionalSizeBytes = z.preprocess(blankIsAbsent, sizeBytes.optional())
+
+/** A time such as `30m` or `2h`, in milliseconds; may be absent. */
+export const optionalDurationMs = z.preprocess(
+  blankIsAbsent,
+  z
+    .string({ error: missing })
+    .transform((text, context) => {
+      const ms = parseDurationMs(text)
+      if (ms !== undefined && ms > 0) return ms
+      context.addIssue({ code: 'custom', message: 'must be a time such as 90s, 30m, 2h or 1d' })
+      return z.NEVER
+    })
+    .optional(),
+)
 
 /** Longest accepted filter expression: bounds the work a pattern can cause together with the check below. */
 export const MAX_PATTERN_LENGTH = 256

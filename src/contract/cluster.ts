@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { AuditEntry } from '../model/cluster.ts'
-import { optionalInteger, optionalText, requiredFlag } from './argument.ts'
+import { optionalDurationMs, optionalInteger, optionalText, requiredFlag } from './argument.ts'
 import { Count, defineRoute, Message } from './route.ts'
 
 const Nothing = z.object({})
@@ -25,7 +25,15 @@ export const ClusterStatus = z.object({
   /** `true` or `false` as text, as older clients expect. */
   maintenance: z.enum(['true', 'false']),
   /** Since when, by whom and why; empty when off. Added in 2.0. */
-  maintenance_detail: z.object({ since: z.number(), by: z.string(), reason: z.string() }),
+  maintenance_detail: z.object({
+    since: z.number(),
+    by: z.string(),
+    reason: z.string(),
+    /** When it ends by itself, milliseconds since 1970; null: never. */
+    until: z.number().nullable(),
+    /** The primary obeys it; false: something it had begun may still happen. */
+    acknowledged: z.boolean(),
+  }),
   /** Empty while no coordinator is primary. */
   primary_node: z.string(),
   pvc_version: z.string(),
@@ -82,11 +90,14 @@ export const clusterRoutes = {
     errors: ['PVC_OBJECT_NOT_FOUND'],
   }),
   setMaintenance: defineRoute('setMaintenance', {
-    summary: 'Turns maintenance on or off. While it is on, no node is fenced.',
+    summary:
+      'Turns maintenance on or off. While it is on, no node is fenced. The answer to `on` comes when the primary has confirmed it, or says after 10 s that it has not yet.',
     input: z.object({
       state: requiredFlag,
       /** Shown with the status. */
       reason: optionalText,
+      /** Turned off by itself after this time. Added in 2.0. */
+      for: optionalDurationMs,
     }),
     output: Message,
     errors: ['PVC_OBJECT_CONFLICT'],

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { optionalPattern, optionalText, requiredText } from './argument.ts'
-import { Count, defineRoute } from './route.ts'
+import { optionalPattern, optionalText, requiredText, requiredWord } from './argument.ts'
+import { Count, defineRoute, Message } from './route.ts'
 
 /** A node with its states, health and resources (memory in MiB). */
 export const Node = z.object({
@@ -42,6 +42,9 @@ export const Node = z.object({
 })
 export type Node = z.infer<typeof Node>
 
+/** What a coordinator can be asked to be. */
+export const COORDINATOR_WISHES = ['primary', 'secondary'] as const
+
 const ByName = z.object({ node: requiredText })
 const NOT_FOUND = ['PVC_OBJECT_NOT_FOUND'] as const
 
@@ -71,8 +74,23 @@ export const nodeRoutes = {
   nodeCoordinatorState: defineRoute('nodeCoordinatorState', {
     summary: 'Coordinator state of a node.',
     input: ByName,
-    output: z.object({ name: z.string(), coordinator_state: z.string() }),
+    output: z.object({
+      name: z.string(),
+      coordinator_state: z.string(),
+      /** Newest order about the primary that was answered, and why it was not carried out; empty: it was. Added in 2.0. */
+      wish_seen: Count,
+      wish_problem: z.string(),
+    }),
     errors: NOT_FOUND,
+  }),
+  nodeSetCoordinatorState: defineRoute('nodeSetCoordinatorState', {
+    summary: 'Asks a coordinator to become primary, or to give the work of the primary to another one.',
+    input: z.object({ node: requiredText, state: requiredWord(COORDINATOR_WISHES) }),
+    output: Message.extend({
+      /** Number of the order, as in wish_seen; 0: nothing had to be done. Added in 2.0. */
+      wish: Count,
+    }),
+    errors: ['PVC_OBJECT_NOT_FOUND', 'PVC_STATE_REFUSED', 'PVC_OBJECT_CONFLICT'],
   }),
   nodeDomainState: defineRoute('nodeDomainState', {
     summary: 'Whether a node takes VMs.',

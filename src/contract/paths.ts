@@ -39,6 +39,7 @@ export const ROUTES = {
   nodeInfo: { method: 'GET', path: '/node/{node}', access: 'read-only' },
   nodeDaemonState: { method: 'GET', path: '/node/{node}/daemon-state', access: 'read-only' },
   nodeCoordinatorState: { method: 'GET', path: '/node/{node}/coordinator-state', access: 'read-only' },
+  nodeSetCoordinatorState: { method: 'POST', path: '/node/{node}/coordinator-state', access: 'operator' },
   nodeDomainState: { method: 'GET', path: '/node/{node}/domain-state', access: 'read-only' },
   nodeSetDomainState: { method: 'POST', path: '/node/{node}/domain-state', access: 'operator' },
   nodeFlush: { method: 'GET', path: '/node/{node}/flush', access: 'read-only' },

@@ -10,6 +10,9 @@ export type ClusterFacts = {
   readonly cluster: Cluster
   readonly version: string
   readonly primary: string | undefined
+  /** Faults of the cluster that the primary reports. */
+  readonly primaryFaults: readonly Fault[]
+  readonly isMaintenanceAcknowledged: boolean
   readonly upstreamIp: string
   readonly nodes: readonly NodeFacts[]
   readonly vms: readonly { readonly spec: VmSpec; readonly status: VmStatus }[]
@@ -53,6 +56,8 @@ export function compatCluster(facts: ClusterFacts) {
       since: cluster.maintenance.since,
       by: cluster.maintenance.by,
       reason: cluster.maintenance.reason,
+      until: cluster.maintenance.until ?? null,
+      acknowledged: isMaintenance && facts.isMaintenanceAcknowledged,
     },
     primary_node: facts.primary ?? '',
     pvc_version: facts.version,
@@ -78,7 +83,7 @@ export function compatCluster(facts: ClusterFacts) {
   }
 }
 
-/** Faults of all nodes, and VMs that failed. */
+/** Faults the primary reports, faults of all nodes, and VMs that failed. */
 function clusterFaults(facts: ClusterFacts): readonly Fault[] {
   const failed = facts.vms
     .filter(({ spec, status }) => compatState(spec, status) === 'fail')
@@ -86,7 +91,7 @@ function clusterFaults(facts: ClusterFacts): readonly Fault[] {
       const message = `VM ${spec.name} failed: ${status.failedReason}`
       return { id: `VM_FAILED:${spec.name}`, severity: 'warning', message, since: status.since }
     })
-  return [...facts.nodes.flatMap((node) => nodeFaults(node, facts.nowMs)), ...failed]
+  return [...facts.primaryFaults, ...facts.nodes.flatMap((node) => nodeFaults(node, facts.nowMs)), ...failed]
 }
 
 function healthMessage(fault: Fault) {

@@ -37,8 +37,9 @@ export function domainState({ spec, status, isAlive }: NodeFacts): DomainState {
 /** Coordinator state as it always was: `client` for a hypervisor. The lease decides who is primary. */
 export function coordinatorState(node: NodeFacts, primary: string | undefined): string {
   if (node.spec.mode === 'hypervisor') return 'client'
-  if (primary === node.spec.name) return 'primary'
   const reported = node.status?.coordinator ?? 'secondary'
+  // The holder of the lease is primary from there on, but takes its duties up first.
+  if (primary === node.spec.name) return reported === 'takeover' ? 'takeover' : 'primary'
   return reported === 'takeover' || reported === 'relinquish' ? reported : 'secondary'
 }
 

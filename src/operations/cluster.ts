@@ -2,8 +2,6 @@ import type { Cluster } from '../model/cluster.ts'
 import { hasCode, PvcError } from '../model/errors.ts'
 import type { StoreSession } from '../ports/store.ts'
 import { SCHEMA_VERSION, TREE_DIRS, tree } from '../schema/tree.ts'
-import type { OperationsDeps } from './deps.ts'
-import { editDocument } from './edit.ts'
 
 /**
  * Makes sure that the tree, its schema version and the cluster's document exist; every daemon may be the first.
@@ -42,17 +40,4 @@ async function createOnce(create: () => Promise<unknown>): Promise<void> {
   } catch (error) {
     if (!hasCode(error, 'PVC_STORE_EXISTS')) throw error
   }
-}
-
-/** Turns maintenance on or off. Saying what is so already changes nothing, and keeps since when. */
-export async function setMaintenance(
-  deps: OperationsDeps,
-  wish: { readonly on: boolean; readonly by: string; readonly reason: string },
-): Promise<Cluster> {
-  const since = deps.clock.wallMs()
-  return editDocument(deps, tree.cluster, 'The cluster', (cluster) => {
-    if (cluster.maintenance.on === wish.on) return cluster
-    const maintenance = wish.on ? { ...wish, since } : { on: false, since: 0, by: '', reason: '' }
-    return { ...cluster, generation: cluster.generation + 1, maintenance }
-  })
 }

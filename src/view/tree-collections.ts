@@ -11,7 +11,12 @@ export function clusterCollection(): WatchedDocument {
 }
 
 export function primaryCollections(): readonly Watched[] {
-  return [document(tree.primary.lease), document(tree.primary.epoch, { order: ({ epoch }) => epoch })]
+  return [
+    document(tree.primary.lease),
+    document(tree.primary.epoch, { order: ({ epoch }) => epoch }),
+    document(tree.primary.wanted, { order: ({ wish }) => wish }),
+    document(tree.primary.status, { order: ({ epoch }) => epoch }),
+  ]
 }
 
 /** The spec of a node and some of its other documents. A removed node may be added again and then starts from nothing. */

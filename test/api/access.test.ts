@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { AuditEntry } from '../../src/model/cluster.ts'
+import type { NodeName } from '../../src/model/ids.ts'
 import { AuditLog } from '../../src/operations/audit.ts'
 import { tree } from '../../src/schema/tree.ts'
-import { define, startCluster, type TestCluster, vmXml } from './cluster.ts'
+import { define, NODES, startCluster, type TestCluster, vmXml } from './cluster.ts'
 
 let cluster: TestCluster
 beforeEach(async () => {
@@ -40,7 +41,7 @@ describe('tokens', () => {
   it('are not needed when authentication is off', async () => {
     const open = await startCluster({ auth: false })
     try {
-      expect((await open.call('POST', '/status', { state: 'true' }, { token: null })).status).toBe(200)
+      expect((await open.call('POST', '/status', { state: 'false' }, { token: null })).status).toBe(200)
     } finally {
       await open.close()
     }
@@ -114,11 +115,12 @@ describe('the audit log', () => {
 
 describe('maintenance', () => {
   it('is turned on with who and why, and off', async () => {
+    await cluster.reign(NODES[0] as NodeName, { maintenanceSeen: 1000 })
     const on = await cluster.call('POST', '/status', { state: 'true', reason: 'new switch' })
     expect(on).toMatchObject({ status: 200, body: { message: 'Successfully set cluster in maintenance mode' } })
     expect((await cluster.call('GET', '/status')).body).toMatchObject({
       maintenance: 'true',
-      maintenance_detail: { by: expect.stringContaining('the admin'), reason: 'new switch' },
+      maintenance_detail: { by: expect.stringContaining('the admin'), reason: 'new switch', acknowledged: true },
       cluster_health: { health: -1 },
     })
     const since = (await cluster.session.get(tree.cluster))?.value.maintenance.since

@@ -9,6 +9,7 @@ import { createToken } from '../../src/api/auth.ts'
 import type { ApiDeps } from '../../src/api/handler.ts'
 import { API_PREFIX } from '../../src/contract/paths.ts'
 import type { Role } from '../../src/model/cluster.ts'
+import { PrimaryStatus } from '../../src/model/coordinator.ts'
 import type { VmSpec, VmStatus } from '../../src/model/domain.ts'
 import { isVmSpec } from '../../src/model/domain.ts'
 import { CLOSED_JOURNAL } from '../../src/model/fence.ts'
@@ -41,6 +42,8 @@ export type TestCluster = {
   call(method: string, path: string, args?: Args, options?: CallOptions): Promise<Reply>
   /** Changes a document as its owner would, and waits until the API has seen it. */
   change<T>(key: Key<T>, edit: (value: T) => T): Promise<void>
+  /** Makes a node primary, with a word of its own about how it is. */
+  reign(node: NodeName, over?: Partial<PrimaryStatus>): Promise<void>
   /** Writes the status of a VM as its node would. */
   report(vm: string, edit: (status: VmStatus, spec: VmSpec) => Partial<VmStatus>): Promise<void>
   spec(vm: string): VmSpec
@@ -199,6 +202,14 @@ export async function startCluster(options: { readonly auth?: boolean } = {}): P
       if (present === undefined) throw new Error(`${key.path} does not exist`)
       const written = await session.set(key, edit(present.value), present.version)
       if (!(await index.reached(key.path, written.mzxid, 1000))) throw new Error(`${key.path} was not seen`)
+    },
+    async reign(node, over = {}) {
+      const epoch = over.epoch ?? 1
+      await session.create(tree.primary.lease, { node, bootId: BootId.parse('boot-1'), epoch }, 'ephemeral')
+      const status = PrimaryStatus.parse({ epoch, node, maintenanceSeen: 0, roles: [], faults: [], ...over })
+      await session.create(tree.primary.status, status)
+      await index.reached(tree.primary.status.path, 0n, 1000)
+      await index.reached(tree.primary.lease.path, 0n, 1000)
     },
     report: (vm, edit) => {
       const spec = cluster.spec(vm)

@@ -241,7 +241,7 @@ export const status: ClusterStatus = {
   },
   node_health: {},
   maintenance: 'false',
-  maintenance_detail: { since: 0, by: '', reason: '' },
+  maintenance_detail: { since: 0, by: '', reason: '', until: null, acknowledged: false },
   primary_node: 'hv1',
   pvc_version: '2.0.0',
   upstream_ip: '10.0.0.250',

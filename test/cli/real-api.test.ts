@@ -73,6 +73,7 @@ describe('pvc and pvcapid', () => {
     expect((await pvc('vm modify web DIR/web.xml -y', { files: { 'web.xml': vmXml('web', { vcpu: 2 }) } })).code).toBe(
       0,
     )
+    await cluster.reign(NodeName.parse('hv1'), { maintenanceSeen: 1000 })
     expect((await pvc('cluster maintenance on --reason why')).code).toBe(0)
     expect((await pvc('cluster status -f short')).out).toMatch(/maintenance on\)\nMaintenance: +since .* by .*: why\n/)
     expect((await pvc('vm undefine web -y')).code).toBe(0)

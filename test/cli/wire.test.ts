@@ -16,6 +16,7 @@ const routes = {
   'POST /status': message,
   'GET /node': { json: [node()] },
   'GET /node/hv1': { json: [node()] },
+  'POST /node/hv2/coordinator-state': message,
   'POST /node/hv3/domain-state': message,
   'GET /node/hv3/flush': { json: { domain_state: 'flushed', current: true, steps: [] } },
   'GET /network': { json: networks },
@@ -138,7 +139,10 @@ const records: readonly (readonly [command: string, ...requests: string[]])[] = 
   ['cluster status', 'GET /status'],
   ['cluster status -f short', 'GET /status'],
   ['cluster status -f json-pretty', 'GET /status'],
+  ['node primary hv2', 'POST /node/hv2/coordinator-state?state=primary'],
+  ['node secondary hv2', 'POST /node/hv2/coordinator-state?state=secondary'],
   ['cluster maintenance on', 'POST /status?state=true'],
+  ['cluster maintenance on --for 2h', 'POST /status?state=true&for=2h'],
   ['cluster maintenance off', 'POST /status?state=false'],
 ]
 

@@ -1,7 +1,12 @@
 import type { clusterRoutes } from '../../contract/cluster.ts'
 import { compatCluster } from '../../model/compat-cluster.ts'
 import { PvcError } from '../../model/errors.ts'
-import { setMaintenance } from '../../operations/cluster.ts'
+import {
+  isMaintenanceAcknowledged,
+  primaryStatus,
+  setMaintenance,
+  untilMaintenanceAcknowledged,
+} from '../../operations/coordinator.ts'
 import { eachVm, primaryNode, readCluster, readNodes, readPools, readVolumes } from '../../operations/view.ts'
 import type { Handlers } from '../handler.ts'
 
@@ -10,6 +15,10 @@ export const POOL_STATS_WAIT_MS = 500
 
 /** Audit entries shown when the client does not say how many. */
 const DEFAULT_AUDIT_LINES = 50
+
+/** Answer to `on` while no primary has confirmed it. */
+const UNCONFIRMED =
+  'Maintenance was accepted, waiting for the primary: a fence that has begun may still go on until the status shows it as confirmed.'
 
 export const clusterHandlers = {
   root: ({ deps }) => ({ message: `PVC API version 1, release ${deps.version}` }),
@@ -23,6 +32,8 @@ export const clusterHandlers = {
       cluster: readCluster(index),
       version: deps.version,
       primary: primaryNode(index),
+      primaryFaults: primaryStatus(index)?.faults ?? [],
+      isMaintenanceAcknowledged: isMaintenanceAcknowledged(index),
       upstreamIp: deps.upstreamIp,
       nodes: readNodes(index),
       vms: [...eachVm(index)].map(({ spec, status }) => ({ spec: spec.value, status })),
@@ -41,8 +52,9 @@ export const clusterHandlers = {
     return { primary_node: primary }
   },
 
-  setMaintenance: async ({ deps, principal }, { state, reason }) => {
-    await setMaintenance(deps, { on: state, by: principal.who, reason: reason ?? '' })
+  setMaintenance: async ({ deps, principal, signal }, { state, reason, for: forMs }) => {
+    const cluster = await setMaintenance(deps, { on: state, by: principal.who, reason: reason ?? '', forMs })
+    if (state && !(await untilMaintenanceAcknowledged(deps, cluster, signal))) return { message: UNCONFIRMED }
     return { message: `Successfully set cluster in ${state ? 'maintenance' : 'normal'} mode` }
   },
 

@@ -1,5 +1,6 @@
 import type { nodeRoutes } from '../../contract/node.ts'
 import { compatNode, coordinatorState, daemonState, domainState, type NodeFacts } from '../../model/compat-node.ts'
+import { orderCoordinatorState, primaryStatus } from '../../operations/coordinator.ts'
 import { eachVm, primaryNode, readNodes, readVm, requireNode } from '../../operations/view.ts'
 import type { ApiDeps, Handlers } from '../handler.ts'
 
@@ -33,6 +34,13 @@ export const nodeHandlers = {
   nodeCoordinatorState: ({ deps }, { node }) => ({
     name: node,
     coordinator_state: coordinatorState(requireNode(deps.index, node), primaryNode(deps.index)),
+    wish_seen: primaryStatus(deps.index)?.wishSeen ?? 0,
+    wish_problem: primaryStatus(deps.index)?.wishProblem ?? '',
   }),
+  nodeSetCoordinatorState: async ({ deps, principal }, { node, state }) => {
+    const wish = await orderCoordinatorState(deps, node, state, principal.who)
+    if (wish === undefined) return { message: `Node ${node} is already in ${state} coordinator state.`, wish: 0 }
+    return { message: `Setting node ${node} in ${state} coordinator state.`, wish }
+  },
   nodeDomainState: ({ deps }, { node }) => ({ name: node, domain_state: domainState(requireNode(deps.index, node)) }),
 } satisfies Pick<Handlers, keyof typeof nodeRoutes>

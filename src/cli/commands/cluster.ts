@@ -43,11 +43,14 @@ function addMaintenance(maintenance: Command, open: OpenSession, word: string, s
     .command(word)
     .summary(`Turn maintenance ${word}.`)
     .description(`Turn the maintenance mode of the cluster ${word}.`)
-  if (state === 'true') command.option('--reason <text>', 'Why; shown with the status.')
-  command.action(async (options: { readonly reason?: string }) => {
+  if (state === 'true')
+    command
+      .option('--reason <text>', 'Why; shown with the status.')
+      .option('--for <time>', 'Turn it off by itself after this time, such as 30m, 2h or 1d.')
+  command.action(async (options: { readonly reason?: string; readonly for?: string }) => {
     const session = open()
     const api = await session.connect()
-    const { message } = await api.call('setMaintenance', { state, reason: options.reason })
+    const { message } = await api.call('setMaintenance', { state, reason: options.reason, for: options.for })
     session.print(message)
   })
 }

@@ -4,6 +4,7 @@ import { formatNodeInfo, formatNodeList } from '../output/node-view.ts'
 import { single } from '../vm-fetch.ts'
 import { addNodeFenceTest } from './node-fence-test.ts'
 import { addNodeFlushCommands } from './node-flush.ts'
+import { addNodePrimaryCommands } from './node-primary.ts'
 import { addGroup, formatOption, type OpenSession } from './options.ts'
 
 type ListOptions = {
@@ -24,6 +25,7 @@ export function addNodeCommands(program: Command, open: OpenSession, hostname: s
   addIsPrimary(node, open, hostname)
   addInfo(node, open, hostname)
   addList(node, open)
+  addNodePrimaryCommands(node, open, hostname)
   addNodeFlushCommands(node, open, hostname)
   addNodeFenceTest(node, open)
 }

@@ -24,12 +24,19 @@ function faultLines(status: ClusterStatus, palette: Palette): string[] {
   })
 }
 
+function formatTime(wallMs: number): string {
+  return new Date(wallMs).toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
 /** Why, by whom and since when maintenance is on; undefined when it is off or the server does not say. */
 function maintenanceText(status: ClusterStatus): string | undefined {
   const detail = status.maintenance_detail
   if (!isMaintained(status) || !detail || detail.since === 0) return undefined
-  const since = new Date(detail.since).toISOString().replace(/\.\d+Z$/, 'Z')
-  return `since ${since} by ${detail.by}${detail.reason === '' ? '' : `: ${detail.reason}`}`
+  const since = formatTime(detail.since)
+  const until = detail.until == null ? '' : `, until ${formatTime(detail.until)}`
+  // An older server does not say.
+  const unconfirmed = detail.acknowledged === false ? ', not confirmed by the primary yet' : ''
+  return `since ${since} by ${detail.by}${until}${unconfirmed}${detail.reason === '' ? '' : `: ${detail.reason}`}`
 }
 
 function nodeColour(state: string): ColourName {
