@@ -80,14 +80,14 @@ export type MovePlan = {
 }
 
 /** What of a definition decides where its guest can go. */
-export type MoveFacts = Pick<DomainFacts, 'arch' | 'isEmulated' | 'isCpuPassedThrough' | 'liveObstacles'>
+export type MoveFacts = Pick<DomainFacts, 'arch' | 'isEmulated' | 'isCpuPassedThrough' | 'liveObstacles' | 'networks'>
 
 /** A stored definition that cannot be read must not keep its VM from being moved. */
 export function moveFacts(xml: string): MoveFacts {
   try {
     return parseDomainXml(xml)
   } catch {
-    return { arch: '', isEmulated: false, isCpuPassedThrough: false, liveObstacles: [] }
+    return { arch: '', isEmulated: false, isCpuPassedThrough: false, liveObstacles: [], networks: [] }
   }
 }
 
@@ -172,12 +172,18 @@ export function chooseTarget(vm: VmFacts, facts: MoveFacts, plan: MovePlan, cont
     antiAffinityGroup: spec.meta.antiAffinityGroup,
     excluded,
     mustFitNow: isWantedOn(spec),
+    // One that is off may be placed first and get its networks later.
+    bridges: isWantedOn(spec) ? bridgesOf(facts) : [],
   }
   const arch = archOf(facts)
   const model = modelOf(facts, plan, context.nodes)
   const placement = choosePlacement({ ...request, cpu: { arch, model } }, nodes)
   if (placement.choice !== null || way !== 'live-or-shutdown' || model === undefined) return placement
   return choosePlacement({ ...request, cpu: { arch } }, nodes)
+}
+
+function bridgesOf({ networks }: MoveFacts): readonly string[] {
+  return [...new Set(networks.flatMap(({ type, source }) => (type === 'bridge' && source !== '' ? [source] : [])))]
 }
 
 /** What a definition needs of any processor it starts on. */

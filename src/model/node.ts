@@ -87,6 +87,8 @@ export const NodeStatus = z.object({
   arch: z.string(),
   /** Name of the processor: a guest that sees it as it is can only move live between equal ones. */
   cpuModel: z.string().optional(),
+  /** Network bridges a guest can be plugged into; absent: not known. */
+  bridges: z.array(z.string()).optional(),
   resources: Resources,
   /** VMs that run here, sorted; empty when there are more than the document can hold: then vms/U/status tells. */
   runningDomains: z.array(VmUuid),

@@ -27,6 +27,8 @@ export type PlacementNode = {
   readonly domainState: DomainState | undefined
   readonly arch: string | undefined
   readonly cpuModel: string | undefined
+  /** Network bridges it has; undefined: not known. */
+  readonly bridges?: readonly string[] | undefined
   readonly resources: Resources | undefined
   /** VMs placed here, held here or on their way here, also those that are off. */
   readonly vms: readonly PlacedVm[]
@@ -51,6 +53,8 @@ export type PlacementRequest = {
   /** Empty: none. */
   readonly antiAffinityGroup: string
   readonly cpu: CpuNeed
+  /** Bridges its interfaces are plugged into. */
+  readonly bridges?: readonly string[]
   /** Nodes that must not be chosen, each with the reason shown. */
   readonly excluded?: ReadonlyMap<NodeName, string>
   /** True: a node without enough free memory is out. False: it is only taken when no other is left. */
@@ -141,6 +145,8 @@ function exclusion(request: PlacementRequest, node: PlacementNode): string | und
   if (arch !== '' && node.arch !== undefined && node.arch !== arch) return `its processor is ${node.arch}, not ${arch}`
   if (model !== undefined && node.cpuModel !== undefined && node.cpuModel !== model)
     return `its processor is ${node.cpuModel}, and the guest runs on ${model} and sees it as it is`
+  const missing = request.bridges?.filter((bridge) => node.bridges?.includes(bridge) === false) ?? []
+  if (missing.length > 0) return `it has no bridge ${missing.join(', ')}, which the VM is plugged into`
   return sizeProblem(request.memoryMiB, request.vcpus, node.resources)
 }
 
@@ -248,6 +254,7 @@ export function placementNodes(nodes: readonly NodeFacts[], vms: Iterable<VmFact
     domainState: node.status === undefined ? undefined : domainState(node),
     arch: node.status?.arch,
     cpuModel: node.status?.cpuModel,
+    bridges: node.status?.bridges,
     resources: node.status?.resources,
     vms: placed.get(node.spec.name) ?? [],
   }))

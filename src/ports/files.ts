@@ -2,7 +2,13 @@ import type { BootId, LifeId, VmUuid } from '../model/ids.ts'
 import type { DomainMark } from './hypervisor.ts'
 
 /** Host figures that do not come from libvirt. */
-export type HostSample = { readonly load1: number; readonly memoryUsedMiB: number; readonly memoryFreeMiB: number }
+export type HostSample = {
+  readonly load1: number
+  readonly memoryUsedMiB: number
+  readonly memoryFreeMiB: number
+  /** Names of the network bridges, sorted. */
+  readonly bridges: readonly string[]
+}
 
 /** The node's own files below /run/pvc and facts from /proc. Permits are what the libvirt hook checks (protocol N4). */
 export type NodeFiles = {

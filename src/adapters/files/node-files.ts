@@ -17,6 +17,8 @@ export type NodeFilesOptions = {
   /** `/var/lib/pvc`: kept over boots. */
   readonly stateDir: string
   readonly procDir?: string
+  /** Default /sys/class/net. */
+  readonly deviceDir?: string
   readonly libvirtRunDir?: string
   readonly rbdDevicesDir?: string
   /** System calls that hold on to one process; default: the native ones. */
@@ -40,7 +42,7 @@ const SeqsFile = z.record(VmUuid, z.number().int().nonnegative())
 
 /** The node's own files and what /proc shows of this machine. */
 export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
-  const proc = createProc(options.procDir ?? '/proc')
+  const proc = createProc(options.procDir ?? '/proc', options.deviceDir ?? '/sys/class/net')
   const places = {
     proc,
     libvirtRunDir: options.libvirtRunDir ?? '/run/libvirt/qemu',

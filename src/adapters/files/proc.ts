@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { open, readdir, readFile } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shareNext } from '../../base/share-next.ts'
 import type { VmUuid } from '../../model/ids.ts'
@@ -22,8 +22,8 @@ export type Proc = {
   isAlive(pid: number): Promise<boolean>
 }
 
-/** @param root `/proc`, or a copy of it in tests. */
-export function createProc(root: string): Proc {
+/** @param root `/proc`, or a copy of it in tests. @param devices `/sys/class/net`, the same. */
+export function createProc(root: string, devices: string): Proc {
   const args = async (pid: number) => {
     const text = await unlessGone(readSmall(join(root, String(pid), 'cmdline')))
     return text === undefined ? [] : splitArgs(text)
@@ -39,11 +39,12 @@ export function createProc(root: string): Proc {
       return (await readFile(join(root, 'sys/kernel/random/boot_id'), 'utf8')).trim()
     },
     async hostSample() {
-      const [loadavg, meminfo] = await Promise.all([
+      const [loadavg, meminfo, bridges] = await Promise.all([
         readFile(join(root, 'loadavg'), 'utf8'),
         readFile(join(root, 'meminfo'), 'utf8'),
+        bridgesOf(devices),
       ])
-      return parseHostSample(loadavg, meminfo)
+      return { ...parseHostSample(loadavg, meminfo), bridges }
     },
     async qemuProcesses() {
       const found = new Map<VmUuid, number>()
@@ -105,8 +106,16 @@ async function hasLibrbd(root: string, pid: number): Promise<boolean> {
   }
 }
 
+/** Bridges among the network devices; a device that vanishes while we look is none. */
+async function bridgesOf(devices: string): Promise<readonly string[]> {
+  const names = (await unlessGone(readdir(devices))) ?? []
+  const isBridge = names.map(async (name) => (await unlessGone(stat(join(devices, name, 'bridge')))) !== undefined)
+  const flags = await Promise.all(isBridge)
+  return names.filter((_, index) => flags[index]).sort()
+}
+
 /** `/proc/loadavg` and `/proc/meminfo`. Memory the kernel can give back at once (caches) counts as free. */
-export function parseHostSample(loadavg: string, meminfo: string): HostSample {
+export function parseHostSample(loadavg: string, meminfo: string): Omit<HostSample, 'bridges'> {
   const kiB = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1] ?? Number.NaN)
   const total = kiB('MemTotal')
   const available = kiB('MemAvailable')

@@ -190,6 +190,7 @@ export class Heartbeat {
       os: identity.os,
       arch: identity.arch,
       ...(identity.cpuModel === undefined ? {} : { cpuModel: identity.cpuModel }),
+      ...(collector.host() === undefined ? {} : { bridges: [...(collector.host()?.bridges ?? [])] }),
       resources: hostResources(collector, guests, promised(new Set(guests.runningDomains))),
       runningDomains: guests.runningDomains,
       domainsCount: guests.domainsCount,

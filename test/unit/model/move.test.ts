@@ -15,7 +15,13 @@ import { away, failed, leaving, order, running } from './move-world.ts'
 import { node, vmFacts } from './placement-world.ts'
 
 const hv = (name: string) => NodeName.parse(name)
-const FACTS: MoveFacts = { arch: 'x86_64', isEmulated: false, isCpuPassedThrough: false, liveObstacles: [] }
+const FACTS: MoveFacts = {
+  arch: 'x86_64',
+  isEmulated: false,
+  isCpuPassedThrough: false,
+  liveObstacles: [],
+  networks: [],
+}
 const LOCAL: MoveFacts = { ...FACTS, liveObstacles: ['the local disk vda (/srv/a.img)'] }
 
 function wish(action: MoveWish['action'], change: Partial<MoveWish> = {}): MoveWish {
@@ -246,6 +252,27 @@ describe('chooseTarget', () => {
     const full = { ...context, nodes: [node('a'), node('b', { resources: { memoryFreeMiB: 1 } })] }
     expect(choose(running(), wish('move'), FACTS, full).choice).toBeNull()
     expect(choose(vmFacts('web', { node: 'a', power: 'off' }), wish('move'), FACTS, full).choice).toBe('b')
+  })
+
+  it('says which bridge a target lacks, for a guest that runs', () => {
+    const networks = ['br0', 'vmbr7'].map((source) => ({ type: 'bridge', vni: '7', mac: '', source, model: 'virtio' }))
+    const facts = { ...FACTS, networks }
+    const bridged = [
+      node('a'),
+      { ...node('b'), bridges: ['br0'] },
+      { ...node('c'), bridges: ['br0', 'vmbr7'] },
+      node('d'),
+    ]
+    const judge = (vm: VmFacts, target?: string) => {
+      const plan = planMove(vm, facts, wish('migrate', target === undefined ? {} : { target: hv(target) }))
+      return chooseTarget(vm, facts, plan, { nodes: bridged, defaultSelector: 'mem' })
+    }
+    const { choice, candidates } = judge(running(), 'b')
+    expect([choice, candidates[0]?.reason]).toEqual([null, 'it has no bridge vmbr7, which the VM is plugged into'])
+    expect(judge(running(), 'c').choice).toBe('c')
+    // A node that has not said which bridges it has may be tried.
+    expect(judge(running(), 'd').choice).toBe('d')
+    expect(judge(vmFacts('web', { node: 'a', power: 'off' }), 'b').choice).toBe('b')
   })
 
   it('prefers an equal processor for a guest that sees it, and takes another only with a shutdown', () => {

@@ -228,4 +228,13 @@ describe('the host sample', () => {
     const sample = await createNodeFiles({ runDir: root, stateDir: root }).hostSample()
     expect(sample.memoryUsedMiB + sample.memoryFreeMiB).toBeGreaterThan(100)
   })
+
+  it('names the bridges, and no other device', async () => {
+    const deviceDir = join(root, 'net')
+    for (const name of ['vmbr7/bridge', 'br0/bridge', 'eth0']) await mkdir(join(deviceDir, name), { recursive: true })
+    const sample = await createNodeFiles({ runDir: root, stateDir: root, deviceDir }).hostSample()
+    expect(sample.bridges).toEqual(['br0', 'vmbr7'])
+    const none = await createNodeFiles({ runDir: root, stateDir: root, deviceDir: join(root, 'no') }).hostSample()
+    expect(none.bridges).toEqual([])
+  })
 })
