@@ -74,7 +74,7 @@ function bootScript(index: number): string {
   return `# network of ${hostName(index)}, run by init: waits for its cables, then sets addresses
 cabled() { for device in ${networkNames.map((network) => networks[network].device).join(' ')}; do [ -e "/sys/class/net/$device" ] || return 1; done; }
 for _ in $(seq 500); do cabled && break; nap 0.01; done
-sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0
+sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0 net.ipv4.tcp_retries2=6
 for f in iptables ip6tables arptables; do sysctl -qw net.bridge.bridge-nf-call-$f=0 2>/dev/null; done
 ip -batch - <<LINKS
 link set lo up
