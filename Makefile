@@ -1,8 +1,10 @@
 # Two commands do everything on a fresh Debian 12 with Node >= 20.19: make demo, make test.
 .DEFAULT_GOAL := help
-.PHONY: help setup build check test demo demo-down bench install
+.PHONY: help setup build check test sim model demo demo-down bench install
 
 PREFIX ?= /usr/lib/pvc
+RUNS ?= 2000
+SEED ?= 1
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -18,6 +20,12 @@ check: ## types, lint, import law and the quick tests, in under a minute
 
 test: ## set up and run every test, also those on real ZooKeeper, libvirt and Ceph (as root)
 	@node scripts/run-suites.mjs
+
+sim: ## what can befall a cluster, by seeds: make sim RUNS=2000 SEED=1
+	@node --import tsx test/sim/seeds.ts --seed $(SEED) --runs $(RUNS)
+
+model: ## the protocol as a model, checked exhaustively: make model, or make model ALL=1 for the long ones
+	@node --import tsx test/model/check.ts $(if $(ALL),--all)
 
 demo: ## set up, start a cluster of three hosts on this machine and show what it can do (as root)
 	@scripts/setup

@@ -17,6 +17,8 @@ const steps = [
   { name: 'lint', command: ['npm', 'run', '-s', 'check:lint'], limitS: 120 },
   { name: 'law', command: ['npm', 'run', '-s', 'check:law'], limitS: 120 },
   { name: 'quick', projects: quickProjects, limitS: 300 },
+  { name: 'seeds', command: ['node', '--import', 'tsx', 'test/sim/seeds.ts', '--runs', '2000'], limitS: 600 },
+  { name: 'model', command: ['node', '--import', 'tsx', 'test/model/check.ts'], limitS: 300 },
   { name: 'contract', projects: ['contract'], limitS: 1200, slow: true },
   // A lab that a story started ends with the story's process, so a killed run leaves nothing behind.
   { name: 'lab', projects: ['lab'], limitS: 2400, slow: true },

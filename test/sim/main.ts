@@ -25,6 +25,10 @@ const { values } = parseArgs({
     /** One JSON line per run instead of words. */
     json: { type: 'boolean', default: false },
     /** Leaves a script that breaks something as it is. */
+    /** Ends with the first run that breaks something. */
+    first: { type: 'boolean', default: false },
+    /** Steps of all runs together. */
+    budget: { type: 'string', default: 'Infinity' },
     'no-shrink': { type: 'boolean', default: false },
   },
 })
@@ -67,7 +71,9 @@ async function main(): Promise<number> {
   const first = Number(values.seed)
   const runs = Number(values.runs)
   for (let seed = first; seed < first + runs; seed += 1) {
-    const options = optionsOf(seed)
+    const left = Number(values.budget) - steps
+    if (left <= 0) break
+    const options = { ...optionsOf(seed), maxSteps: Math.min(Number(values.steps), left) }
     const result = await simulate(values.trace ? { ...options, trace: (line) => console.log(line) } : options)
     steps += result.steps
     if (!result.isWhole) unfinished += 1
@@ -77,7 +83,7 @@ async function main(): Promise<number> {
     } else await report(options, result)
     if (result.violation !== undefined) {
       broken += 1
-      if (!values.json && !values['no-shrink']) break
+      if (values.first || (!values.json && !values['no-shrink'])) break
     }
   }
   const seconds = (performance.now() - begunMs) / 1000

@@ -56,6 +56,12 @@ const libvirtDeeds: Readonly<Record<string, Deed>> = {
     act: (cluster, [name = '', verb, ms]) =>
       cluster.daemons.get(name)?.hypervisor.script.plan(verb as FakeHypervisorVerb, { delayMs: Number(ms) }),
   },
+  /** late-create NODE MS: the next start has its effect after everybody has given it up */
+  'late-create': {
+    random: (random, { hosts }) => [random.pick(hosts).name, String(random.durationMs(28 * SECOND, 60 * SECOND))],
+    act: (cluster, [name = '', ms]) =>
+      cluster.daemons.get(name)?.hypervisor.script.plan('create', { delayMs: Number(ms) }),
+  },
   /** stall NODE MS: QEMU takes that long to come up, for a minute */
   stall: {
     random: (random, { hosts }) => [random.pick(hosts).name, String(random.durationMs(SECOND, 40 * SECOND))],

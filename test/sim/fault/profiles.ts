@@ -83,6 +83,27 @@ export const profiles: Readonly<Record<string, Profile>> = {
       'hypervisor.setMark',
     ],
   },
+  /** The moment in which a record is handed over. */
+  handover: {
+    deeds: { move: 6, 'finish-lost': 5, kill: 2, pause: 3, expire: 1 },
+    count: [8, 16],
+    atCalls: 0.5,
+    calls: ['zk.set', 'files.endQemu', 'hypervisor.resume', 'hypervisor.setMark'],
+  },
+  /** Starts that outlive whoever asked for them. */
+  outlive: {
+    deeds: { 'late-create': 6, power: 4, move: 4, crash: 4, kill: 2 },
+    count: [8, 16],
+    atCalls: 0.1,
+    calls: ['hypervisor.create', 'files.writePermit'],
+  },
+  /** VMs that are removed and defined again. */
+  redefine: {
+    deeds: { redefine: 6, power: 2, move: 2, kill: 1 },
+    count: [4, 10],
+    atCalls: 0.2,
+    calls: ['zk.set', 'hypervisor.create'],
+  },
   /** Starts and stops that take longer than anybody waits for. */
   late: {
     deeds: { power: 5, move: 5, late: 5, stall: 3, kill: 3, pause: 1, libvirtd: 1 },

@@ -1,0 +1,39 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { bundleSimulator } from './bundle.ts'
+import { MUTATIONS, type Mutation } from './mutations.ts'
+
+const run = promisify(execFile)
+
+/** A planted bug must show within so many steps, over all runs together. */
+const MAX_STEPS = 10_000
+
+type Line = { readonly seed: number; readonly steps: number; readonly violation?: { readonly id: string } }
+
+/** Runs seeds until one breaks something, or `--budget` steps are used up. */
+async function play(program: string, { profile, seed }: Mutation): Promise<readonly Line[]> {
+  const args = [program, '--json', '--first', '--seed', String(seed), '--runs', '1000', '--profile', profile]
+  const limited = [...args, '--budget', String(MAX_STEPS)]
+  const { stdout } = await run(process.execPath, limited, { timeout: 60_000 }).catch((error: unknown) => {
+    const failed = error as { readonly stdout?: string; readonly code?: number }
+    if (failed.code !== 1) throw error
+    return { stdout: failed.stdout ?? '' }
+  })
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line)
+}
+
+describe('the museum of counterexamples', () => {
+  it.each(MUTATIONS)('$id: $what', { timeout: 120_000 }, async (mutation) => {
+    const [sound, broken] = await Promise.all([
+      bundleSimulator('as-it-is', []),
+      bundleSimulator(mutation.id, mutation.patches),
+    ])
+    const [clean, found] = await Promise.all([play(sound, mutation), play(broken, mutation)])
+    expect(clean.filter(({ violation }) => violation !== undefined)).toEqual([])
+    expect(found.at(-1)?.violation).toBeDefined()
+  })
+})
