@@ -68,7 +68,7 @@ describe('source text', () => {
     expect(breachesOf(everything, longFiles)).toEqual([])
   })
 
-  it(`has no function above ${maxFunctionLines} lines`, () => {
+  it(`has no function above ${maxFunctionLines} lines`, { timeout: 60_000 }, () => {
     const body = (count: number): string => `const é = 1\nfunction long() {\n${'  é\n'.repeat(count - 2)}}\n`
     expect(longFunctions('a.ts', body(maxFunctionLines + 1))).toEqual(['a.ts:2: long has 71 lines'])
     expect(longFunctions('a.ts', body(maxFunctionLines))).toEqual([])
