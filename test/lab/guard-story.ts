@@ -195,5 +195,8 @@ const guardGone: StoryStep = {
   },
 }
 
-/** The steps in order; each stands on the ones before. */
-export const guardStory: readonly StoryStep[] = [begin, shortTroubles, stopped, quorumLost, cutOff, frozen, guardGone]
+/** What must not end a guest; each step stands on the ones before. */
+export const guardPatience: readonly StoryStep[] = [begin, shortTroubles, stopped, quorumLost]
+
+/** On one host alone, so that nobody fences it meanwhile: what ends its guests, and how it comes back. */
+export const guardStrikes: readonly StoryStep[] = [begin, cutOff, frozen, guardGone]

@@ -1,13 +1,18 @@
 /** A story as a vitest suite: one lab, one test a step, logs kept on failure, nothing left behind. */
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type Lab, startLab } from './lab.ts'
+import { type Lab, type LabOptions, startLab } from './lab.ts'
 import { repoDir } from './plan.ts'
 import { runStep, type StoryStep, seconds } from './story.ts'
 import { machineTraces, newTraces } from './traces.ts'
 
 /** Declares the suite. `name` is also the lab's name. */
-export function describeStory(name: string, title: string, steps: readonly StoryStep[]): void {
+export function describeStory(
+  name: string,
+  title: string,
+  steps: readonly StoryStep[],
+  options: LabOptions = {},
+): void {
   describe(title, () => {
     let lab: Lab | undefined
     let before: Awaited<ReturnType<typeof machineTraces>>
@@ -15,7 +20,7 @@ export function describeStory(name: string, title: string, steps: readonly Story
 
     beforeAll(async () => {
       before = await machineTraces()
-      lab = await startLab({ name, say: (line) => console.log(line) })
+      lab = await startLab({ ...options, name, say: (line) => console.log(line) })
     }, 180_000)
 
     afterEach(({ task }) => {
