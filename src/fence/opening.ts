@@ -78,7 +78,8 @@ export class Opening {
     const isWanted = (work: FenceWork) => wanted.includes(work)
     if (isWanted('storage')) this.#start('storage', () => this.storage.step(addresses, isWanted('osd-down')))
     if (isWanted('power')) this.#start('power', () => this.power.step())
-    if (isWanted('entries')) this.#start('entries', () => this.#lookUp(addresses))
+    const isLookDue = isWanted('entries') && this.listed(this.#deps.clock) === undefined
+    if (isLookDue) this.#start('entries', () => this.#lookUp(addresses))
   }
 
   /** Runs one irreversible command under this opening, see {@link ProofContext}. */

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { FenceWorld, must } from './world.ts'
+import { must } from './documents.ts'
+import { FenceWorld } from './world.ts'
 
 let world: FenceWorld
 afterEach(() => world.close())

@@ -7,16 +7,16 @@ import { FakePower } from '../../../src/adapters/fake/power.ts'
 import { FakeOsdMap, FakeStorageFence } from '../../../src/adapters/fake/storage-fence.ts'
 import { FakeEnsemble, type FakeStore } from '../../../src/adapters/fake/store.ts'
 import { createFencer } from '../../../src/fence/fencer.ts'
-import { isVmSpec, type VmSpec, type VmStatus } from '../../../src/model/domain.ts'
-import { CLOSED_JOURNAL, type FenceJournal, type FenceOrder } from '../../../src/model/fence.ts'
-import { LifeId, NodeName, type VmUuid } from '../../../src/model/ids.ts'
+import type { FenceJournal } from '../../../src/model/fence.ts'
+import { LifeId, type NodeName } from '../../../src/model/ids.ts'
 import { NodeStatus } from '../../../src/model/node.ts'
 import { createFaultBoard } from '../../../src/node/faults.ts'
 import { register } from '../../../src/node/membership/registration.ts'
 import type { MaintenanceGate, PrimaryRole, Reign } from '../../../src/ports/primary.ts'
 import type { StoreSession } from '../../../src/ports/store.ts'
 import { tree } from '../../../src/schema/tree.ts'
-import { nodeFacts, uuidOf, type VmPlace, vmFacts } from '../model/placement-world.ts'
+import { nodeFacts } from '../model/placement-world.ts'
+import { FenceDocuments, must, name } from './documents.ts'
 
 export type NodeOptions = {
   readonly life?: string
@@ -34,18 +34,14 @@ type Primary = {
   readonly faults: ReturnType<typeof createFaultBoard>
 }
 
-export const name = (text: string): NodeName => NodeName.parse(text)
-
-export class FenceWorld {
-  readonly clock = new ManualClock()
-  readonly ensemble = new FakeEnsemble({ clock: this.clock })
-  readonly ceph = new FakeCeph({ clock: this.clock })
+export class FenceWorld extends FenceDocuments {
+  readonly clock: ManualClock
+  readonly ensemble: FakeEnsemble
   readonly osds = new FakeOsdMap(this.ceph)
-  readonly power = new FakePower(this.clock)
+  readonly power: FakePower
   readonly peers = new FakePeers()
   readonly log = new FakeLog()
   readonly announced: string[] = []
-  readonly #admin: StoreSession
   readonly #nodes = new Map<string, FakeStore>()
   readonly #coordinators: readonly NodeName[]
   readonly #settings: { readonly maxNodes?: number | undefined; readonly isEnabled?: boolean | undefined }
@@ -56,7 +52,12 @@ export class FenceWorld {
     nodes: readonly string[],
     settings: { readonly maxNodes?: number | undefined; readonly isEnabled?: boolean | undefined },
   ) {
-    this.#admin = must(this.ensemble.connect().session.value)
+    const clock = new ManualClock()
+    const ensemble = new FakeEnsemble({ clock })
+    super(must(ensemble.connect().session.value), new FakeCeph({ clock }))
+    this.clock = clock
+    this.ensemble = ensemble
+    this.power = new FakePower(clock)
     this.#coordinators = nodes.slice(0, 3).map(name)
     this.#settings = settings
   }
@@ -67,8 +68,7 @@ export class FenceWorld {
   ): Promise<FenceWorld> {
     const world = new FenceWorld(nodes, settings)
     for (const [index, node] of nodes.entries()) {
-      await world.#admin.ensure([])
-      await register(world.#admin, {
+      await register(world.admin, {
         self: name(node),
         mode: 'coordinator',
         clusterName: 'test',
@@ -77,7 +77,7 @@ export class FenceWorld {
       world.osds.addOsd(index, world.address(node))
       await world.boot(node)
       const sealed = { method: 'ipmi' as const, sealed: node, fingerprint: node }
-      await world.#admin.create(tree.node(name(node)).power, sealed)
+      await world.admin.create(tree.node(name(node)).power, sealed)
     }
     return world
   }
@@ -101,7 +101,7 @@ export class FenceWorld {
   /** The node writes its status. */
   async say(node: string, change: Record<string, unknown>): Promise<void> {
     const key = tree.node(name(node)).status
-    const present = await this.#admin.get(key)
+    const present = await this.admin.get(key)
     const base = present?.value ?? {
       ...nodeFacts(node).status,
       selfFence: 'armed',
@@ -111,8 +111,8 @@ export class FenceWorld {
       storageAddrs: [this.address(node)],
     }
     const next = NodeStatus.parse({ ...base, ...change })
-    if (present === undefined) await this.#admin.create(key, next)
-    else await this.#admin.set(key, next, present.version)
+    if (present === undefined) await this.admin.create(key, next)
+    else await this.admin.set(key, next, present.version)
   }
 
   /** Its session ends: a power cut, or it was cut off from ZooKeeper. */
@@ -123,75 +123,26 @@ export class FenceWorld {
     this.#nodes.delete(node)
   }
 
-  async vm(vm: string, place: VmPlace & { readonly life?: string }): Promise<VmUuid> {
-    const facts = vmFacts(vm, place)
-    const keys = tree.vm(facts.spec.uuid)
-    const run =
-      facts.status.run === null ? null : { ...facts.status.run, life: LifeId.parse(place.life ?? `${place.run}-life1`) }
-    const migration =
-      facts.status.migration === null
-        ? null
-        : {
-            ...facts.status.migration,
-            to: { ...facts.status.migration.to, life: LifeId.parse(`${place.copyTo}-life1`) },
-          }
-    await this.#admin.create(keys.spec, facts.spec)
-    await this.#admin.create(keys.status, { ...facts.status, run, migration })
-    for (const volume of facts.spec.rbdList) this.ceph.addVolume(volume)
-    return facts.spec.uuid
-  }
-
-  async status(vm: string): Promise<VmStatus> {
-    return must(await this.#admin.get(tree.vm(uuidOf(vm)).status)).value
-  }
-
-  async spec(vm: string): Promise<VmSpec> {
-    const document = must(await this.#admin.get(tree.vm(uuidOf(vm)).spec)).value
-    if (!isVmSpec(document)) throw new Error(`${vm} is deleted`)
-    return document
-  }
-
-  /** Changes the status of a VM as its node would. */
-  async setStatus(vm: string, change: Partial<VmStatus>): Promise<void> {
-    const key = tree.vm(uuidOf(vm)).status
-    const present = must(await this.#admin.get(key))
-    await this.#admin.set(key, { ...present.value, ...change }, present.version)
-  }
-
-  async journal(node: string): Promise<FenceJournal> {
-    return (await this.#admin.get(tree.node(name(node)).fence))?.value ?? CLOSED_JOURNAL
-  }
-
-  async setJournal(node: string, change: Partial<FenceJournal>): Promise<void> {
-    const key = tree.node(name(node)).fence
-    const present = must(await this.#admin.get(key))
-    await this.#admin.set(key, { ...present.value, ...change }, present.version)
-  }
-
-  async order(node: string, order: Pick<FenceOrder, 'kind' | 'seq'> & { readonly life?: string }): Promise<void> {
-    const life = LifeId.parse(order.life ?? `${node}-life1`)
-    await this.#admin.create(tree.node(name(node)).fenceOrder, { ...order, life, by: 'alice', at: 0 })
-  }
-
-  async maintenance(on: boolean): Promise<void> {
-    const present = must(await this.#admin.get(tree.cluster))
-    const { value } = present
-    const next = { ...value, generation: value.generation + 1, maintenance: { ...value.maintenance, on } }
-    await this.#admin.set(tree.cluster, next, present.version)
-  }
-
-  get admin(): StoreSession {
-    return this.#admin
-  }
-
-  /** A node becomes primary: journals are touched with its epoch, then its fencer starts. */
-  async reign(node = 'n1'): Promise<Primary> {
+  /** A node becomes primary: journals are touched with its epoch, then its fencer starts. It may die after so many writes. */
+  async reign(node = 'n1', diesAfter = Number.POSITIVE_INFINITY): Promise<Primary> {
     this.#epoch += 1
     const store = this.ensemble.connect()
     const session = must(store.session.value)
     for (const each of (await session.children(tree.nodes.path)) ?? [])
       await this.setJournal(each, { epoch: this.#epoch })
     const end = new AbortController()
+    let writes = 0
+    const set = session.set.bind(session)
+    // As if its machine lost power right behind one of its writes.
+    session.set = async (key, value, version) => {
+      const written = await set(key, value, version)
+      writes += 1
+      if (writes === diesAfter) {
+        end.abort()
+        this.ensemble.expire(store)
+      }
+      return written
+    }
     const storage = new FakeStorageFence(this.osds)
     const faults = createFaultBoard(this.clock)
     const resigned: string[] = []
@@ -280,9 +231,4 @@ function gate(session: StoreSession, ended: AbortSignal): MaintenanceGate {
       return { kind: 'done', value: await work() }
     },
   }
-}
-
-export function must<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('there is none')
-  return value
 }
