@@ -4,15 +4,15 @@ import { defineConfig } from 'vitest/config'
 const exclude = ['**/node_modules/**', 'dist/**', 'test/data/**']
 
 /** A project of quick tests: no daemon, no network but loopback, parallel files. */
-function quick(name: string, pool: 'threads' | 'forks' = 'threads') {
+function quick(name: string, pool: 'threads' | 'forks' = 'threads', timeoutMs = 10_000) {
   return {
     test: {
       name,
       include: [`test/${name}/**/*.test.ts`],
       exclude,
       pool,
-      testTimeout: 10_000,
-      hookTimeout: 10_000,
+      testTimeout: timeoutMs,
+      hookTimeout: timeoutMs,
     },
   }
 }
@@ -46,7 +46,8 @@ export default defineConfig({
       quick('cli'),
       quick('sim'),
       // The parser of these is native code that crashes when two threads load it at once.
-      quick('arch', 'forks'),
+      // They read the whole repository, which takes a busy machine a while.
+      quick('arch', 'forks', 60_000),
       real('contract', ['test/contract/**/*.test.ts', 'test/native/**/*.test.ts'], 120_000),
       real('lab', ['test/lab/stories/**/*.lab.ts'], 600_000),
     ],
