@@ -5,18 +5,21 @@ import type { LoadedConfig } from '../adapters/config/config-file.ts'
 import { createHostNetwork } from '../adapters/net/host-network.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
 import type { Clock } from '../base/clock.ts'
-import { type Coordinator, createCoordinator, LEASE_TIMEOUT_MS } from '../coordinator/coordinator.ts'
+import { type Coordinator, createCoordinator } from '../coordinator/coordinator.ts'
 import type { CoordinatorDeps } from '../coordinator/deps.ts'
 import { createFloatingRole, floatingAddresses } from '../coordinator/floating.ts'
 import { createMaintenanceEnd } from '../coordinator/maintenance-end.ts'
 import { createTimetable } from '../coordinator/timetable.ts'
 import { errorChain } from '../model/errors.ts'
+import { LEASE_SESSION_MS } from '../model/fence-timing.ts'
 import { createFaultBoard } from '../node/faults.ts'
 import type { Log } from '../ports/log.ts'
 import type { PrimaryRole, TimetableJob } from '../ports/primary.ts'
+import { createFencing, type FencingLinks } from './fencing-part.ts'
 
 export type CoordinatorPart = Pick<CoordinatorDeps, 'bootId' | 'isNodeAble' | 'state'> & {
   readonly config: LoadedConfig
+  readonly fencing: FencingLinks
   readonly clock: Clock
   readonly log: Log
 }
@@ -33,7 +36,8 @@ export async function dropLeftovers(config: LoadedConfig, log: Log): Promise<voi
 }
 
 /** Starts the coordinator part of this node. */
-export function startCoordinator({ config, bootId, isNodeAble, state, clock, log }: CoordinatorPart): Coordinator {
+export function startCoordinator(options: CoordinatorPart): Coordinator {
+  const { config, bootId, isNodeAble, state, clock, log } = options
   const part = log.child({ component: 'coordinator' })
   const { servers, root } = config.zookeeper
   return createCoordinator(
@@ -44,7 +48,7 @@ export function startCoordinator({ config, bootId, isNodeAble, state, clock, log
       store: createZooKeeperStore({
         servers,
         root,
-        sessionTimeoutMs: LEASE_TIMEOUT_MS,
+        sessionTimeoutMs: LEASE_SESSION_MS,
         clock,
         log: log.child({ component: 'lease' }),
       }),
@@ -55,14 +59,19 @@ export function startCoordinator({ config, bootId, isNodeAble, state, clock, log
       clock,
       log: part,
     },
-    primaryRoles(config, clock, part),
+    primaryRoles(options, part),
   )
 }
 
 /** In the order in which they are started: what outsiders wait for first. */
-function primaryRoles(config: LoadedConfig, clock: Clock, log: Log): readonly PrimaryRole[] {
-  const jobs: readonly TimetableJob[] = []
+function primaryRoles(
+  { config, fencing: links, clock, log: daemonLog }: CoordinatorPart,
+  log: Log,
+): readonly PrimaryRole[] {
+  const fencing = createFencing(config, links, clock, daemonLog)
+  const jobs: readonly TimetableJob[] = [...fencing.jobs]
   return [
+    ...fencing.roles,
     createFloatingRole(floatingAddresses(config), { network: createHostNetwork(clock), log }),
     createMaintenanceEnd({ clock, log }),
     createTimetable(jobs, { scheduler: createCronScheduler(), clock, log }),

@@ -69,6 +69,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
   const files = createNodeFiles({ runDir: config.paths.run, stateDir: config.paths.state })
   const supervisor = createSupervisor({ log, send: sdNotify, environment: process.env })
   const { store, hypervisor } = connect(config, clock, log)
+  const link = await createClusterLink(config, clock, log)
   const daemon: NodeDaemon = await startNode({
     config,
     identity: {
@@ -94,7 +95,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       shippedHook: SHIPPED_HOOK,
       rebootCommand: config.node.rebootCommand,
     }),
-    link: await createClusterLink(config, clock, log),
+    link,
     supervisor,
     coordinator: state,
     clock,
@@ -119,8 +120,9 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
     log,
   })
   const bootId = await files.bootId()
+  const fencing = { peers: daemon.peers, vault: link.vault }
   const coordinator = isCoordinator
-    ? startCoordinator({ config, bootId, isNodeAble: daemon.isAble, state, clock, log })
+    ? startCoordinator({ config, bootId, isNodeAble: daemon.isAble, state, fencing, clock, log })
     : undefined
   return { daemon, coordinator, consoles, close: () => supervisor.close() }
 }

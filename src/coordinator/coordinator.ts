@@ -6,9 +6,6 @@ import type { PrimaryRole } from '../ports/primary.ts'
 import type { CoordinatorDeps } from './deps.ts'
 import { Election } from './election.ts'
 
-/** Session timeout of the lease (protocol L): nothing else uses this session. */
-export const LEASE_TIMEOUT_MS = 4000
-
 /** The running coordinator part. */
 export type Coordinator = {
   /** Leaves the primary's work to another coordinator when it has it, then ends. It takes a few seconds at most. */

@@ -11,7 +11,7 @@ export type CoordinatorDeps = {
   readonly self: NodeName
   /** All coordinators, in the order in which they are chosen. */
   readonly coordinators: readonly NodeName[]
-  /** A store of its own, with a session timeout of LEASE_TIMEOUT_MS. */
+  /** A store of its own, with a session timeout of LEASE_SESSION_MS. */
   readonly store: Store
   readonly bootId: BootId
   /** The daemon's state is run, and the node is certified. */

@@ -3,7 +3,7 @@
  * their name says otherwise.
  */
 
-/** Session time-out of the primary's lease (protocol L). */
+/** Session time-out of the primary's lease (protocol L): nothing else uses that session. */
 export const LEASE_SESSION_MS = 4000
 /** Clocks of two machines run apart by no more than this part. */
 const DRIFT = 0.001

@@ -4,9 +4,10 @@ import { ManualClock } from '../../../src/adapters/fake/clock.ts'
 import { FakeLog } from '../../../src/adapters/fake/log.ts'
 import { FakeEnsemble, type FakeStore } from '../../../src/adapters/fake/store.ts'
 import { MutableSignal } from '../../../src/base/signal.ts'
-import { type Coordinator, createCoordinator, LEASE_TIMEOUT_MS } from '../../../src/coordinator/coordinator.ts'
+import { type Coordinator, createCoordinator } from '../../../src/coordinator/coordinator.ts'
 import type { PrimaryStatus } from '../../../src/model/coordinator.ts'
 import { CLOSED_JOURNAL } from '../../../src/model/fence.ts'
+import { LEASE_SESSION_MS } from '../../../src/model/fence-timing.ts'
 import { BootId, LifeId, NodeName } from '../../../src/model/ids.ts'
 import { type CoordinatorState, NodeStatus } from '../../../src/model/node.ts'
 import { createFaultBoard } from '../../../src/node/faults.ts'
@@ -100,7 +101,7 @@ function statusOf(name: NodeName, coordinator: CoordinatorState): NodeStatus {
 /** The cluster of a test. `events` holds what roles did, as `node what`, with the seconds since the start. */
 export class Coordinators {
   readonly clock = new ManualClock()
-  readonly ensemble = new FakeEnsemble({ clock: this.clock, timeoutMs: LEASE_TIMEOUT_MS })
+  readonly ensemble = new FakeEnsemble({ clock: this.clock, timeoutMs: LEASE_SESSION_MS })
   readonly log = new FakeLog()
   readonly events: string[] = []
   readonly members = new Map<NodeName, Member>()
