@@ -17,11 +17,11 @@ const law = {
   console: { may: ['base', 'model', 'schema', 'ports', 'view'] },
   operations: { may: ['base', 'model', 'schema', 'ports', 'view'] },
   worker: { may: ['base', 'model', 'schema', 'ports', 'operations'] },
-  // node:crypto for hashing and constant-time comparison of tokens.
+  // node:crypto for hashing and constant-time comparison of tokens, node:stream for answers that last.
   api: {
     may: ['base', 'model', 'contract', 'ports', 'operations', 'view'],
     libraries: ['fastify', '@fastify/[^/]+', 'zod'],
-    node: ['crypto'],
+    node: ['crypto', 'stream'],
   },
   cli: { may: ['base', 'model', 'contract'], libraries: ['commander', 'zod'], node: true },
   adapters: { may: ['base', 'model', 'schema', 'ports'], libraries: ['.+'], node: true },

@@ -1,23 +1,25 @@
+import { Readable } from 'node:stream'
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
   type FastifyServerOptions,
 } from 'fastify'
-import { API_PREFIX, ROUTES, type RouteId, routeAddress } from '../contract/paths.ts'
+import { type Access, API_PREFIX, ROUTES, type RouteId, routeAddress } from '../contract/paths.ts'
 import { CONTRACT } from '../contract/routes.ts'
-import { PvcError } from '../model/errors.ts'
+import { hasCode, PvcError } from '../model/errors.ts'
 import { readTokens, requireUsable } from '../operations/view.ts'
 import { mergeArguments, parseArguments, parseForm, type RawArguments } from './arguments.ts'
 import { authenticate, authorise, type Principal, UNCHECKED } from './auth.ts'
 import { type ErrorReply, errorReply } from './errors.ts'
-import { type ApiDeps, type Handlers, RawJson, type RequestContext } from './handler.ts'
+import { type ApiDeps, type Handlers, RawJson, type RequestContext, TextStream } from './handler.ts'
 import { clusterHandlers } from './handlers/cluster.ts'
 import { networkHandlers } from './handlers/network.ts'
 import { nodeHandlers } from './handlers/node.ts'
 import { nodeFenceTestHandlers } from './handlers/node-fence-test.ts'
 import { nodeFlushHandlers } from './handlers/node-flush.ts'
 import { storageHandlers } from './handlers/storage.ts'
+import { streamHandlers } from './handlers/stream.ts'
 import { vmHandlers } from './handlers/vm.ts'
 import { vmMoveHandlers } from './handlers/vm-move.ts'
 import { Journal } from './journal.ts'
@@ -30,6 +32,7 @@ const HANDLERS = {
   ...nodeFlushHandlers,
   ...nodeFenceTestHandlers,
   ...storageHandlers,
+  ...streamHandlers,
   ...vmHandlers,
   ...vmMoveHandlers,
 } satisfies Handlers
@@ -55,6 +58,8 @@ export function buildApp(deps: ApiDeps, options: AppOptions = {}): FastifyInstan
   const app = createServer(options)
   const vmJson = options.vmJson ?? new VmJson(deps.index)
   const journal = new Journal(deps)
+  const closing = new AbortController()
+  app.addHook('preClose', async () => closing.abort())
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>
     done(null, parseForm(String(body))),
@@ -72,7 +77,7 @@ export function buildApp(deps: ApiDeps, options: AppOptions = {}): FastifyInstan
     app.route({
       method,
       url: API_PREFIX + path.replace(/\{(\w+)\}/g, ':$1'),
-      handler: (request, reply) => serve({ deps, vmJson, journal, id, request, reply }),
+      handler: (request, reply) => serve({ deps, vmJson, journal, id, request, reply, closing: closing.signal }),
     })
   }
   return app
@@ -101,6 +106,8 @@ type Call = {
   readonly id: RouteId
   readonly request: FastifyRequest
   readonly reply: FastifyReply
+  /** Aborts when the server ends. */
+  readonly closing: AbortSignal
 }
 
 async function serve(call: Call): Promise<FastifyReply> {
@@ -127,6 +134,10 @@ async function serve(call: Call): Promise<FastifyReply> {
     return sendError(deps, request, reply, failed)
   }
   const body = 'body' in answer ? answer.body : undefined
+  if (body instanceof TextStream) {
+    reply.header('cache-control', 'no-store').type(body.contentType)
+    return reply.send(Readable.from(body.chunks))
+  }
   reply.type('application/json; charset=utf-8')
   return reply.send(body instanceof RawJson ? body.body : body)
 }
@@ -135,7 +146,7 @@ async function serve(call: Call): Promise<FastifyReply> {
 type Trace = { principal: Principal | undefined; target: string }
 
 async function run(call: Call, trace: Trace): Promise<unknown> {
-  const { deps, vmJson, id, request, reply } = call
+  const { deps, vmJson, id, request, reply, closing } = call
   const { access } = routeAddress(id)
   const raw = rawArguments(request)
   trace.target = targetOf(raw)
@@ -148,7 +159,8 @@ async function run(call: Call, trace: Trace): Promise<unknown> {
     deps,
     vmJson,
     principal: trace.principal ?? UNCHECKED,
-    signal: goneSignal(reply),
+    signal: AbortSignal.any([goneSignal(reply), closing]),
+    isStillAllowed: () => isAllowed(deps, request, access),
     nameTarget: (target) => {
       trace.target = target
     },
@@ -163,12 +175,30 @@ function invoke(id: RouteId, context: RequestContext, raw: RawArguments): unknow
   return handler(context, input)
 }
 
+/** Whether the request would be let in now. While the index is not usable, whoever is in stays. */
+function isAllowed(deps: ApiDeps, request: FastifyRequest, access: Access): boolean {
+  if (!deps.auth.isEnabled || !deps.index.isUsable) return true
+  try {
+    authorise(authenticate(request.headers, readTokens(deps.index)), access)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'PVC_AUTH_REQUIRED', 'PVC_AUTH_FORBIDDEN')) return false
+    throw error
+  }
+}
+
 /** Arguments of a request; If-Match is another way to say which version a change was decided on. */
 function rawArguments(request: FastifyRequest): RawArguments {
-  const merged = mergeArguments(request.query, request.body, request.params)
+  const merged = { ...mergeArguments(request.query, request.body, request.params), ...resumed(request) }
   const match = request.headers['if-match']
   if (match === undefined || match === '*' || merged['version'] !== undefined) return merged
   return { ...merged, version: match.replace(/^(W\/)?"(.*)"$/, '$2') }
+}
+
+/** A client that lost a stream says behind which event it goes on. */
+function resumed({ headers }: FastifyRequest): RawArguments {
+  const id = headers['last-event-id']
+  return typeof id === 'string' && id !== '' ? { from: id } : {}
 }
 
 /** What a change is about, for the audit log. */

@@ -2,12 +2,14 @@ import type { RouteId } from '../contract/paths.ts'
 import type { RouteInput, RouteOutput } from '../contract/routes.ts'
 import type { AuditLog } from '../operations/audit.ts'
 import type { OperationsDeps } from '../operations/deps.ts'
+import type { StreamFollowers } from '../operations/stream-followers.ts'
 import type { Principal } from './auth.ts'
 import type { VmJson } from './vm-json.ts'
 
 /** What the API is built from. */
 export type ApiDeps = OperationsDeps & {
   readonly audit: AuditLog
+  readonly followers: StreamFollowers
   /** Version of this build. */
   readonly version: string
   readonly auth: { readonly isEnabled: boolean }
@@ -20,8 +22,10 @@ export type RequestContext = {
   readonly deps: ApiDeps
   readonly vmJson: VmJson
   readonly principal: Principal
-  /** Aborts when the client goes away. */
+  /** Aborts when the client goes away, or the server ends. */
   readonly signal: AbortSignal
+  /** Whether the client's token is still valid; for answers that last. */
+  readonly isStillAllowed: () => boolean
   /** Names what the change was about when the arguments do not. */
   readonly nameTarget: (target: string) => void
 }
@@ -34,7 +38,18 @@ export class RawJson {
   }
 }
 
-type Answer<T> = T | RawJson | Promise<T | RawJson>
+/** An answer that is sent piece by piece, as long as it lasts. */
+export class TextStream {
+  readonly contentType: string
+  readonly chunks: AsyncIterable<string>
+  constructor(contentType: string, chunks: AsyncIterable<string>) {
+    this.contentType = contentType
+    this.chunks = chunks
+  }
+}
+
+type Body<T> = T | RawJson | TextStream
+type Answer<T> = Body<T> | Promise<Body<T>>
 
 export type Handler<Id extends RouteId> = (context: RequestContext, input: RouteInput<Id>) => Answer<RouteOutput<Id>>
 

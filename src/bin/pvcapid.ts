@@ -20,6 +20,7 @@ import { AuditLog } from '../operations/audit.ts'
 import { initialiseCluster } from '../operations/cluster.ts'
 import { apiCollections } from '../operations/collections.ts'
 import { PoolStatsCache } from '../operations/pool-stats.ts'
+import { StreamFollowers } from '../operations/stream-followers.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
 import { createIndex } from '../view/index.ts'
@@ -123,9 +124,11 @@ async function serve(config: LoadedConfig): Promise<number> {
   const defaults = { maxDowntimeMs: config.migration.maxDowntimeMs }
   const operations = { store, index, ceph, poolStats, clock, log: log.child({ component: 'api' }), defaults }
   const audit = new AuditLog(operations)
+  const followers = new StreamFollowers(operations)
   const deps: ApiDeps = {
     ...operations,
     audit,
+    followers,
     version: readVersion(),
     auth: { isEnabled: config.api.auth.enabled },
     upstreamIp: config.cluster.floating.upstream?.address.split('/')[0] ?? '',
@@ -139,7 +142,7 @@ async function serve(config: LoadedConfig): Promise<number> {
   log.info({ signal }, 'ending')
   ending.abort()
   await drain(apps, clock, log)
-  await Promise.all([prepared, audit.settle()])
+  await Promise.all([prepared, audit.settle(), followers.stop()])
   index.close()
   await Promise.all([store, ...others.map((other) => other.store)].map((each) => each.close()))
   return 0

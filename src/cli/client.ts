@@ -4,6 +4,7 @@ import { pathArguments, type RouteId, routeAddress, routePath, TOKEN_HEADER } fr
 import type { RouteArguments, RouteOutput } from '../contract/routes.ts'
 import { PASSING_STATUSES, readAnswer, unreachableFailure } from './answer.ts'
 import { originOf } from './connection.ts'
+import { receiveEvents, type ServerEvent } from './event-stream.ts'
 import { sendRequest, TransportError, type WireAnswer } from './transport.ts'
 
 export type ClientOptions = {
@@ -28,6 +29,8 @@ const CONNECT_TIMEOUT_MS = 2050
 const READ_TIMEOUT_MS = 60_000
 /** A change may wait for a guest to be destroyed or for Ceph. */
 const CHANGE_TIMEOUT_MS = 300_000
+/** A stream says something every 2 s, also when there is nothing to say. */
+const STREAM_SILENCE_MS = 6000
 const RETRIES = 3
 const RETRY_BACKOFF: Backoff = { firstMs: 200, maxMs: 2000 }
 
@@ -84,6 +87,49 @@ export class ApiClient {
         }
       }
       await sleep(this.#options.clock, backoffDelayMs(RETRY_BACKOFF, attempt))
+    }
+  }
+
+  /**
+   * Receives a stream of events until the server ends it or `signal` aborts. One attempt at one address; after a failure the
+   * next call tries the next one.
+   * @throws ApiFailure when the server refuses; CommandFailure when the connection fails or falls silent
+   */
+  async stream<Id extends RouteId>(
+    id: Id,
+    args: RouteArguments<Id>,
+    signal: AbortSignal,
+    onEvent: (event: ServerEvent) => void,
+  ): Promise<void> {
+    const origin = this.#origin(this.#preferred)
+    const query = encode(
+      args,
+      Object.keys(args).filter((name) => !pathArguments(id).includes(name)),
+    )
+    const url = `${origin}${routePath(id, args)}?${query}`
+    const turn = () => {
+      this.#preferred = (this.#preferred + 1) % this.#options.addresses.length
+    }
+    this.#options.trace(`GET ${url} (stream)`)
+    try {
+      const answer = await receiveEvents(
+        {
+          url,
+          headers: this.#headers(false),
+          verifyTls: this.#options.verifyTls,
+          connectTimeoutMs: CONNECT_TIMEOUT_MS,
+          silenceMs: STREAM_SILENCE_MS,
+          signal,
+        },
+        onEvent,
+      )
+      if (answer === undefined) return
+      if (PASSING_STATUSES.includes(answer.status)) turn()
+      readAnswer(answer, origin)
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error
+      turn()
+      throw unreachableFailure(error, this.#origins(), true)
     }
   }
 

@@ -29,6 +29,8 @@ export type Host = {
   ask(question: string): Promise<string | undefined>
   /** Calls `act` when the person presses Ctrl-C, instead of ending the program; the function returned ends that. */
   onInterrupt(act: () => void): () => void
+  /** Shows a text in the person's pager, or prints it when there is none. */
+  page(text: string): Promise<void>
   /** Runs an interactive program on a file and waits for it. Returns its exit code. */
   runEditor(command: string, file: string): Promise<number>
   /** Parses YAML; loaded only when the connection `local` is used. */

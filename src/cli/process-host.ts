@@ -55,6 +55,31 @@ function runEditor(command: string, file: string): Promise<number> {
   })
 }
 
+/** PAGER, else less, which passes colours on and ends by itself when the text fits on the screen. */
+function page(text: string): Promise<void> {
+  return new Promise((resolve) => {
+    const env = { LESS: 'FRX', ...process.env }
+    const child = spawn('/bin/sh', ['-c', process.env['PAGER'] || 'less'], {
+      stdio: ['pipe', 'inherit', 'inherit'],
+      env,
+    })
+    const ignoreInterrupt = () => undefined
+    // Ctrl-C is for the pager.
+    process.on('SIGINT', ignoreInterrupt)
+    child.stdin.on('error', () => undefined)
+    child.once('error', () => process.stdout.write(text))
+    child.once('close', (code) => {
+      process.removeListener('SIGINT', ignoreInterrupt)
+      if (code === NOT_FOUND) process.stdout.write(text)
+      resolve()
+    })
+    child.stdin.end(text)
+  })
+}
+
+/** What a shell answers when there is no such program. */
+const NOT_FOUND = 127
+
 function onInterrupt(act: () => void): () => void {
   process.once('SIGINT', act)
   return () => process.removeListener('SIGINT', act)
@@ -73,6 +98,7 @@ export function createProcessHost(parts: Pick<Host, 'version' | 'parseYaml'>): H
     readInput: () => readAll(process.stdin),
     ask: (question) => askOn(process.stdin, process.stderr, question),
     onInterrupt,
+    page,
     runEditor,
   }
 }

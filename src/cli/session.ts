@@ -54,6 +54,19 @@ export class Session {
     if (!this.options.silent) this.host.stdout.write(`${text}\n`)
   }
 
+  /** Prints a text as it is, with the line ends it has. */
+  write(text: string): void {
+    if (!this.options.silent) this.host.stdout.write(text)
+  }
+
+  /** The same session, with its output collected instead of printed. */
+  into(parts: string[]): Session {
+    return new Session(
+      { ...this.host, stdout: { ...this.host.stdout, write: (text) => void parts.push(text) } },
+      this.options,
+    )
+  }
+
   /** Tells a person something beside the result; --quiet hides it. */
   note(text: string): void {
     if (!this.options.quiet && !this.options.silent) this.host.stderr.write(`${text}\n`)

@@ -28,7 +28,8 @@ export class TransportError extends Error {
 
 type Send = (url: string, options: RequestOptions, onAnswer: (answer: IncomingMessage) => void) => ClientRequest
 
-async function senderFor(url: string): Promise<Send> {
+/** The function that sends requests to this URL. */
+export async function senderFor(url: string): Promise<Send> {
   // Loaded on first use: `pvc --help` needs no network.
   return url.startsWith('https:') ? (await import('node:https')).request : (await import('node:http')).request
 }

@@ -25,6 +25,8 @@ export type RouteAddress = {
   readonly access: Access
   /** Arguments too long for a query string: clients send them as an urlencoded form body. */
   readonly form?: readonly string[]
+  /** Answers with server-sent events instead of one JSON text. */
+  readonly isStream?: true
 }
 
 /** Every route: id → address. */
@@ -42,6 +44,8 @@ export const ROUTES = {
   nodeSetCoordinatorState: { method: 'POST', path: '/node/{node}/coordinator-state', access: 'operator' },
   nodeDomainState: { method: 'GET', path: '/node/{node}/domain-state', access: 'read-only' },
   nodeSetDomainState: { method: 'POST', path: '/node/{node}/domain-state', access: 'operator' },
+  nodeLog: { method: 'GET', path: '/node/{node}/log', access: 'read-only' },
+  nodeLogStream: { method: 'GET', path: '/node/{node}/log/stream', access: 'read-only', isStream: true },
   nodeFlush: { method: 'GET', path: '/node/{node}/flush', access: 'read-only' },
   nodeFenceTest: { method: 'GET', path: '/node/{node}/fence-test', access: 'read-only' },
   nodeRunFenceTest: { method: 'POST', path: '/node/{node}/fence-test', access: 'operator' },
@@ -58,6 +62,8 @@ export const ROUTES = {
   vmEditTags: { method: 'POST', path: '/vm/{vm}/tags', access: 'operator' },
   vmState: { method: 'GET', path: '/vm/{vm}/state', access: 'read-only' },
   vmSetState: { method: 'POST', path: '/vm/{vm}/state', access: 'operator' },
+  vmConsole: { method: 'GET', path: '/vm/{vm}/console', access: 'read-only' },
+  vmConsoleStream: { method: 'GET', path: '/vm/{vm}/console/stream', access: 'read-only', isStream: true },
   vmNode: { method: 'GET', path: '/vm/{vm}/node', access: 'read-only' },
   vmMove: { method: 'POST', path: '/vm/{vm}/node', access: 'operator' },
   vmDecisions: { method: 'GET', path: '/vm/{vm}/decisions', access: 'read-only' },

@@ -7,6 +7,7 @@ import { nodeFlushRoutes } from './node-flush.ts'
 import type { RouteId } from './paths.ts'
 import type { Route } from './route.ts'
 import { storageRoutes } from './storage.ts'
+import { streamRoutes } from './stream.ts'
 import { vmRoutes } from './vm.ts'
 import { vmMoveRoutes } from './vm-move.ts'
 
@@ -18,6 +19,7 @@ export const CONTRACT = {
   ...nodeFenceTestRoutes,
   ...vmRoutes,
   ...vmMoveRoutes,
+  ...streamRoutes,
   ...networkRoutes,
   ...storageRoutes,
 } as const satisfies { readonly [Id in RouteId]: Route }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MAX_CONSOLE_LINES } from '../model/console-limits.ts'
 import { AntiAffinityGroup } from '../model/domain.ts'
 import {
   flag,
@@ -125,6 +126,8 @@ const maxDowntime = optionalInteger(1, 600_000)
 const startPriority = optionalInteger(0, 100)
 /** Empty text is no group, so it is not the same as an absent one. */
 const group = AntiAffinityGroup.optional()
+/** Lines kept of the console; 0: none, -1: as the node is configured. */
+const consoleLines = optionalInteger(-1, MAX_CONSOLE_LINES)
 
 const VmDefinition = z.object({
   xml: requiredText,
@@ -138,6 +141,7 @@ const VmDefinition = z.object({
   protected_tags: textList,
   start_priority: startPriority,
   anti_affinity_group: group,
+  console_lines: consoleLines,
   /** Says what would be defined and where, and does nothing. */
   dry_run: flag,
 })
@@ -145,6 +149,8 @@ const VmDefinition = z.object({
 const Defined = Message.extend({
   /** The choice of the node, with `dry_run`. */
   decision: Decision.optional(),
+  /** What works, but probably not as meant. Added in 2.0. */
+  warnings: z.array(z.string()).optional(),
 })
 
 const NOT_FOUND = ['PVC_OBJECT_NOT_FOUND'] as const
@@ -226,6 +232,8 @@ export const vmRoutes = {
       migration_max_downtime: Count,
       start_priority: Count,
       anti_affinity_group: z.string().nullable(),
+      /** Null: as the node is configured. Added in 2.0. */
+      console_lines: Count.nullable(),
     }),
     errors: NOT_FOUND,
   }),
@@ -240,6 +248,7 @@ export const vmRoutes = {
       profile: optionalText,
       start_priority: startPriority,
       anti_affinity_group: group,
+      console_lines: consoleLines,
       version: expectedVersion,
     }),
     output: Message,

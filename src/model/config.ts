@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DEFAULT_CONSOLE_LINES, MAX_CONSOLE_LINES } from './console-limits.ts'
 import { type FenceTimes, timingProblems } from './fence-timing.ts'
 import { NodeName } from './ids.ts'
 
@@ -188,9 +189,9 @@ export const Config = z.strictObject({
   console: z
     .strictObject({
       /** Lines kept of each guest's console; 0: none. A VM may say otherwise. */
-      lines: z.number().int().min(0).max(10_000).default(1000),
+      lines: z.number().int().min(0).max(MAX_CONSOLE_LINES).default(DEFAULT_CONSOLE_LINES),
       /** Lines kept of what pvcnoded says. */
-      nodeLogLines: z.number().int().min(0).max(10_000).default(2000),
+      nodeLogLines: z.number().int().min(0).max(MAX_CONSOLE_LINES).default(2000),
       /** What all consoles of this node together may write to ZooKeeper. */
       budgetKiBps: z.number().int().min(16).max(65_536).default(512),
     })

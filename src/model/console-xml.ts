@@ -19,3 +19,16 @@ export function readConsoleLog(xml: string): ConsoleLog | undefined {
   }
   return undefined
 }
+
+/** What is wrong with the console of a definition, as sentences with the fix. @throws PVC_XML_INVALID */
+export function consoleWarnings(xml: string): readonly string[] {
+  const log = readConsoleLog(xml)
+  if (log === undefined) {
+    const element = "<serial type='pty'><log file='/var/log/libvirt/qemu/NAME-serial.log' append='on'/></serial>"
+    return [`The definition has no console log, so 'pvc vm log' will show nothing: add ${element}.`]
+  }
+  if (log.isAppended) return []
+  return [
+    "The console log is emptied at every start of the guest, also when it arrives from another node: add append='on'.",
+  ]
+}

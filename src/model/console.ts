@@ -11,9 +11,6 @@ export const MAX_SEGMENT_BYTES = 16 * 1024
 export const MAX_LINE_BYTES = MAX_SEGMENT_BYTES
 /** Most bytes of one stream that are kept, whatever the number of lines. */
 export const MAX_STREAM_BYTES = 512 * 1024
-/** Lines kept of a console unless said otherwise, and the most that may be asked for. */
-export const DEFAULT_CONSOLE_LINES = 1000
-export const MAX_CONSOLE_LINES = 10_000
 
 /** How far a node has read the log file of a console. */
 export const LogPlace = z.object({

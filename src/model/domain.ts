@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { MAX_CONSOLE_LINES } from './console.ts'
+import { MAX_CONSOLE_LINES } from './console-limits.ts'
 import { LifeId, NodeName, VmUuid, VolumeRef } from './ids.ts'
 
 /** Who has the right to run a VM (protocol: record). seq never repeats, also not over delete and re-create. */

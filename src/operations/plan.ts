@@ -24,6 +24,8 @@ export type MetaChange = {
   readonly profile?: string | undefined
   readonly startPriority?: number | undefined
   readonly antiAffinityGroup?: string | undefined
+  /** Negative: as the node is configured. */
+  readonly consoleLines?: number | undefined
 }
 
 /** A new VM's placement rules. `maxDowntimeMs` is the cluster's, for a VM that names none. */
@@ -37,6 +39,7 @@ export function newMeta(change: MetaChange, maxDowntimeMs: number): VmMeta {
     profile: change.profile ?? '',
     startPriority: change.startPriority ?? DEFAULT_START_PRIORITY,
     antiAffinityGroup: change.antiAffinityGroup ?? '',
+    ...consoleMeta(change.consoleLines),
   }
 }
 
@@ -47,7 +50,7 @@ export function editMeta(spec: VmSpec, change: MetaChange): VmSpec {
     ...spec,
     generation: spec.generation + 1,
     meta: {
-      ...meta,
+      ...withoutConsole(meta),
       nodeLimit: change.nodeLimit === undefined ? meta.nodeLimit : [...change.nodeLimit],
       selector: change.selector ?? meta.selector,
       autostart: change.autostart ?? meta.autostart,
@@ -56,8 +59,17 @@ export function editMeta(spec: VmSpec, change: MetaChange): VmSpec {
       profile: change.profile ?? meta.profile,
       startPriority: change.startPriority ?? meta.startPriority,
       antiAffinityGroup: change.antiAffinityGroup ?? meta.antiAffinityGroup,
+      ...consoleMeta(change.consoleLines ?? meta.consoleLines),
     },
   }
+}
+
+function consoleMeta(lines: number | undefined): Pick<VmMeta, 'consoleLines'> {
+  return lines === undefined || lines < 0 ? {} : { consoleLines: lines }
+}
+
+function withoutConsole({ consoleLines: _, ...meta }: VmMeta): VmMeta {
+  return meta
 }
 
 /** Fields of a specification that come from the definition. */

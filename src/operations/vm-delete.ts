@@ -6,6 +6,7 @@ import type { StoreSession, Versioned } from '../ports/store.ts'
 import { tree } from '../schema/tree.ts'
 import { dropDecisions } from './decisions.ts'
 import { connectedSession, type OperationsDeps, seeOwnWrite, watchIndex } from './deps.ts'
+import { dropConsole } from './stream-read.ts'
 import { eachVm } from './view.ts'
 import { editVm } from './vm-edit.ts'
 import { releaseName } from './vm-name.ts'
@@ -50,6 +51,7 @@ export async function removeVm(
   await entomb(deps, session, stopped)
   await releaseName(session, stopped.name, stopped.uuid)
   await dropDecisions(deps, stopped.uuid)
+  await dropConsole(session, stopped.uuid)
   if (removal.deleteDisks) await removeDisks(deps, stopped)
   return stopped
 }

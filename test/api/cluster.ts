@@ -19,6 +19,7 @@ import { AuditLog } from '../../src/operations/audit.ts'
 import { initialiseCluster } from '../../src/operations/cluster.ts'
 import { apiCollections } from '../../src/operations/collections.ts'
 import { PoolStatsCache } from '../../src/operations/pool-stats.ts'
+import { StreamFollowers } from '../../src/operations/stream-followers.ts'
 import type { StoreSession } from '../../src/ports/store.ts'
 import type { Key } from '../../src/schema/key.ts'
 import { tree } from '../../src/schema/tree.ts'
@@ -180,6 +181,7 @@ export async function startCluster(options: { readonly auth?: boolean } = {}): P
   const deps: ApiDeps = {
     ...operations,
     audit: new AuditLog(operations),
+    followers: new StreamFollowers(operations),
     version: '2.0.0-test',
     auth: { isEnabled: options.auth ?? true },
     upstreamIp: '10.0.0.250',
@@ -218,6 +220,7 @@ export async function startCluster(options: { readonly auth?: boolean } = {}): P
     spec: (vm) => findSpec(index, vm),
     async close() {
       await app.close()
+      await deps.followers.stop()
       index.close()
       await Promise.all([store, nodes, ...others.map((other) => other.store)].map((each) => each.close()))
     },

@@ -244,6 +244,7 @@ describe('meta and tags', () => {
       migration_max_downtime: 200,
       start_priority: 50,
       anti_affinity_group: null,
+      console_lines: null,
     })
     await set({ limit: '' })
     expect((await cluster.call('GET', '/vm/web/meta')).body).toMatchObject({ node_limit: null, node_autostart: true })

@@ -8,6 +8,9 @@ export type Reply = {
   readonly json?: unknown
   /** Sent as it is, as text/html, instead of JSON. */
   readonly text?: string
+  /** Sent as server-sent events, and then the connection breaks unless `ends`. */
+  readonly events?: string
+  readonly ends?: boolean
   /** Closes the connection without an answer. */
   readonly hangUp?: boolean
 }
@@ -42,6 +45,11 @@ function describeRequest(request: IncomingMessage, body: string): string {
 function send(response: ServerResponse, reply: Reply): void {
   if (reply.hangUp) {
     response.socket?.destroy()
+    return
+  }
+  if (reply.events !== undefined) {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' })
+    response.write(reply.events, () => (reply.ends ? response.end() : response.socket?.destroy()))
     return
   }
   const type = reply.text === undefined ? 'application/json' : 'text/html; charset=utf-8'

@@ -94,6 +94,7 @@ function createHost(options: RunOptions, { stdout, stderr, env }: Parts): Host {
       const stop = options.interrupt?.(act)
       return () => stop?.()
     },
+    page: async (text) => stdout.write(`(pager)\n${text}`),
     runEditor: async (_command, file) => {
       await writeFile(file, (options.edits ?? ((text) => text))(await readFile(file, 'utf8')))
       return 0

@@ -2,6 +2,7 @@ import type { RouteInput } from '../../contract/routes.ts'
 import type { vmRoutes } from '../../contract/vm.ts'
 import { compatState } from '../../model/compat-state.ts'
 import { compatMeta } from '../../model/compat-vm.ts'
+import { consoleWarnings } from '../../model/console-xml.ts'
 import { whereabouts } from '../../model/move.ts'
 import { argumentError, type PowerAction } from '../../operations/plan.ts'
 import { byName, eachVm, requireVm, type VmEntry } from '../../operations/view.ts'
@@ -44,6 +45,7 @@ async function define(context: RequestContext, input: RouteInput<'vmDefine'>) {
       migrationMaxDowntimeMs: input.migration_max_downtime,
       startPriority: input.start_priority,
       antiAffinityGroup: input.anti_affinity_group,
+      consoleLines: input.console_lines,
     },
     userTags: input.user_tags,
     protectedTags: input.protected_tags,
@@ -51,11 +53,22 @@ async function define(context: RequestContext, input: RouteInput<'vmDefine'>) {
   if (input.dry_run) {
     const { spec, decision } = previewVm(context.deps, request)
     const message = `VM '${spec.name}' would be defined on node '${spec.node}'.`
-    return { message, ...(decision === undefined ? {} : { decision: shownDecision(decision) }) }
+    return {
+      message,
+      ...warningsOf(spec.xml),
+      ...(decision === undefined ? {} : { decision: shownDecision(decision) }),
+    }
   }
   const spec = await defineVm(context.deps, request)
   context.nameTarget(spec.name)
-  return { message: `Added new VM with Name '${spec.name}' and UUID '${spec.uuid}' to database.` }
+  const message = `Added new VM with Name '${spec.name}' and UUID '${spec.uuid}' to database.`
+  return { message, ...warningsOf(spec.xml) }
+}
+
+/** What its owner should know before the VM is started. */
+function warningsOf(xml: string): { readonly warnings?: string[] } {
+  const warnings = consoleWarnings(xml)
+  return warnings.length > 0 ? { warnings: [...warnings] } : {}
 }
 
 export const vmHandlers = {
@@ -82,7 +95,7 @@ export const vmHandlers = {
 
   vmMeta: ({ deps }, { vm }) => {
     const spec = requireVm(deps.index, vm).spec.value
-    return { name: spec.name, ...compatMeta(spec) }
+    return { name: spec.name, ...compatMeta(spec), console_lines: spec.meta.consoleLines ?? null }
   },
   vmSetMeta: async ({ deps }, input) => {
     const change = {
@@ -94,6 +107,7 @@ export const vmHandlers = {
       profile: input.profile,
       startPriority: input.start_priority,
       antiAffinityGroup: input.anti_affinity_group,
+      consoleLines: input.console_lines,
     }
     if (Object.values(change).every((value) => value === undefined))
       throw argumentError('limit', 'or another setting is required')

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { CommandFailure, EXIT } from '../failure.ts'
 import { formatNodeInfo, formatNodeList } from '../output/node-view.ts'
 import { single } from '../vm-fetch.ts'
+import { addNodeLogCommand } from './log.ts'
 import { addNodeFenceTest } from './node-fence-test.ts'
 import { addNodeFlushCommands } from './node-flush.ts'
 import { addNodePrimaryCommands } from './node-primary.ts'
@@ -27,6 +28,7 @@ export function addNodeCommands(program: Command, open: OpenSession, hostname: s
   addList(node, open)
   addNodePrimaryCommands(node, open, hostname)
   addNodeFlushCommands(node, open, hostname)
+  addNodeLogCommand(node, open, hostname)
   addNodeFenceTest(node, open)
 }
 

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { MAX_CONSOLE_LINES } from '../../model/console-limits.ts'
 import { readDefinition } from '../definition.ts'
 import { usageFailure } from '../failure.ts'
 import { formatCandidates } from '../output/decision-view.ts'
@@ -18,6 +19,16 @@ function addOrderOptions(command: Command): Command {
       parsePriority,
     )
     .option('--group <name>', 'VMs of one group are kept on different nodes where possible; empty for none.')
+    .option(
+      '--console-lines <lines>',
+      'Lines kept of its console; 0 for none, -1 for what the node is configured to.',
+      parseConsoleLines,
+    )
+}
+
+/** Also -1. */
+function parseConsoleLines(text: string): number {
+  return text === '-1' ? -1 : integerParser(0, MAX_CONSOLE_LINES)(text)
 }
 
 const parsePriority = integerParser(0, 100)
@@ -36,6 +47,7 @@ type MetaOptions = {
   readonly maxDowntime?: number
   readonly priority?: number
   readonly group?: string
+  readonly consoleLines?: number
 }
 
 type DefineOptions = MetaOptions & {
@@ -75,7 +87,11 @@ function addDefine(vm: Command, open: OpenSession): void {
       const xml = await readTextFile(session.host, file)
       readDefinition(xml)
       const api = await session.connect()
-      const { message, decision } = await api.call('vmDefine', {
+      const {
+        message,
+        decision,
+        warnings = [],
+      } = await api.call('vmDefine', {
         node: options.target,
         limit: options.limit,
         selector: options.nodeSelector,
@@ -86,10 +102,12 @@ function addDefine(vm: Command, open: OpenSession): void {
         protected_tags: options.protectedTag,
         start_priority: options.priority,
         anti_affinity_group: options.group,
+        console_lines: options.consoleLines,
         ...(options.dryRun ? { dry_run: true } : {}),
         xml,
       })
       session.print(message)
+      for (const warning of warnings) session.note(`Warning: ${warning}`)
       if (options.dryRun && decision) session.print(`\n${formatCandidates(decision, session.palette)}`)
     })
 }
@@ -118,6 +136,7 @@ function addMeta(vm: Command, open: OpenSession): void {
         profile: options.profile,
         start_priority: options.priority,
         anti_affinity_group: options.group,
+        console_lines: options.consoleLines,
       }
       if (Object.values(changes).every((value) => value === undefined)) {
         throw usageFailure('At least one metadata option must be specified to update.')

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { addVmLogCommand } from './log.ts'
 import { addGroup, type OpenSession } from './options.ts'
 import { addVmDefinitionCommands } from './vm-define.ts'
 import { addVmViewCommands } from './vm-list.ts'
@@ -16,4 +17,5 @@ export function addVmCommands(program: Command, open: OpenSession): void {
   addVmMoveCommands(vm, open)
   addVmPartCommands(vm, open)
   addVmViewCommands(vm, open)
+  addVmLogCommand(vm, open)
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_CONSOLE_LINES, followerName, linesOfSegment, MAX_SEGMENT_BYTES } from '../../../src/model/console.ts'
+import { followerName, linesOfSegment, MAX_SEGMENT_BYTES } from '../../../src/model/console.ts'
+import { DEFAULT_CONSOLE_LINES } from '../../../src/model/console-limits.ts'
 import { tree } from '../../../src/schema/tree.ts'
 import { keys, numbered, path, running, uuid, World, xmlOf } from './world.ts'
 
