@@ -124,7 +124,11 @@ export class Tail {
           await this.#skip(file, look)
           break
         case 'read':
-          if (await this.#read(file, openBytes)) break
+          if (await this.#read(file, openBytes)) {
+            // What comes meanwhile is told, or seen at the next look.
+            if (named?.id === file.id && this.#reading.offset >= openBytes) return
+            break
+          }
           if (named?.id === file.id || !(await this.#next(file, openBytes))) return
           break
         case 'next':

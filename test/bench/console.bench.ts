@@ -88,6 +88,17 @@ class Rig {
     })
   }
 
+  /** Waits until nothing more is written. */
+  async settled(): Promise<void> {
+    let before = -1
+    await pollUntil({ what: 'everything written', timeoutMs: 60_000, intervalMs: 1500 }, async () => {
+      const { bytes } = await this.usage()
+      const isQuiet = bytes > 0 && bytes === before
+      before = bytes
+      return isQuiet
+    })
+  }
+
   file(index: number): string {
     return join(this.dir, `${uuidOf(index)}.log`)
   }
@@ -122,6 +133,7 @@ async function clear(session: StoreSession): Promise<void> {
       await session.remove(keys.console.segments.child(segment).path)
     if (await session.children(keys.console.head.path)) await session.remove(keys.console.head.path)
     await session.remove(keys.status.path)
+    if (await session.get(referenceKey(name))) await session.remove(referenceKey(name).path)
     await session.remove(keys.spec.path)
   }
 }
@@ -157,6 +169,7 @@ async function cost(design: Design, guests: number, servers: string, root: strin
   const rig = await Rig.start(design, guests, servers, root)
   try {
     // What was there before is written first.
+    await rig.settled()
     await rig.print(5)
     const before = await rig.usage()
     const printed = await rig.print(MEASURED_S)

@@ -32,7 +32,7 @@ describe('pvc vm log', () => {
   })
 
   it('follows, and goes on behind the last character when the connection breaks', async () => {
-    let press = () => undefined as void
+    let press: () => void = () => undefined
     const routes = {
       'GET /vm/web/console/stream': [
         { events: `retry: 1000\n\n${event(1, 0, 'one', true)}${event(2, 0, 'lo', false)}` },
@@ -64,7 +64,7 @@ describe('pvc vm log', () => {
   })
 
   it('ends its line and its work at Ctrl-C', async () => {
-    let press = () => undefined as void
+    let press: () => void = () => undefined
     const running = runCli({
       argv: ['-q', 'node', 'log', 'hv1', '-f'],
       routes: {
