@@ -16,6 +16,7 @@ import { type ApiDeps, type Handlers, RawJson, type RequestContext, TextStream }
 import { clusterHandlers } from './handlers/cluster.ts'
 import { networkHandlers } from './handlers/network.ts'
 import { nodeHandlers } from './handlers/node.ts'
+import { nodeFenceHandlers } from './handlers/node-fence.ts'
 import { nodeFenceTestHandlers } from './handlers/node-fence-test.ts'
 import { nodeFlushHandlers } from './handlers/node-flush.ts'
 import { storageHandlers } from './handlers/storage.ts'
@@ -29,6 +30,7 @@ const HANDLERS = {
   ...clusterHandlers,
   ...networkHandlers,
   ...nodeHandlers,
+  ...nodeFenceHandlers,
   ...nodeFlushHandlers,
   ...nodeFenceTestHandlers,
   ...storageHandlers,

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { clusterRoutes } from './cluster.ts'
 import { networkRoutes } from './network.ts'
 import { nodeRoutes } from './node.ts'
+import { nodeFenceRoutes } from './node-fence.ts'
 import { nodeFenceTestRoutes } from './node-fence-test.ts'
 import { nodeFlushRoutes } from './node-flush.ts'
 import type { RouteId } from './paths.ts'
@@ -15,6 +16,7 @@ import { vmMoveRoutes } from './vm-move.ts'
 export const CONTRACT = {
   ...clusterRoutes,
   ...nodeRoutes,
+  ...nodeFenceRoutes,
   ...nodeFlushRoutes,
   ...nodeFenceTestRoutes,
   ...vmRoutes,

@@ -1,4 +1,5 @@
 import { FAULT_DELTA, type Fault } from './fault.ts'
+import type { FenceJournal } from './fence.ts'
 import type { DaemonState, DomainState, NodeSpec, NodeStats, NodeStatus } from './node.ts'
 
 /** Everything the cluster knows of one node. */
@@ -9,15 +10,20 @@ export type NodeFacts = {
   readonly stats: NodeStats | undefined
   /** Whether its proof of life exists now. */
   readonly isAlive: boolean
+  /** State of its fence journal; undefined: not looked at, or it has none. */
+  readonly fence?: FenceJournal['state'] | undefined
 }
 
 /**
  * State of the daemon as seen from outside. A node says itself that it stops; one that claims to work without proof of
- * life has vanished, and its last report is no longer true.
+ * life has vanished, and its last report is no longer true. From the proof that it is over until it is taken back it is
+ * fenced, whatever it says.
  */
 export function daemonState(node: NodeFacts): DaemonState {
   const reported = node.status?.daemon ?? 'stop'
+  if (node.fence === 'evidence' || node.fence === 'recovered') return 'fenced'
   if (node.isAlive) return reported
+  if (node.fence === 'open') return 'dead'
   return reported === 'stop' || reported === 'fenced' ? reported : 'dead'
 }
 

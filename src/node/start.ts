@@ -19,6 +19,7 @@ import { createFaultBoard, type FaultBoard } from './faults.ts'
 import { createFlush, type Flush } from './flush/reconcile.ts'
 import { createHostChecks, type HostChecks } from './host-checks.ts'
 import { Collector } from './keepalive/collector.ts'
+import { createForeignSeqs } from './keepalive/foreign-seqs.ts'
 import { Heartbeat } from './keepalive/heartbeat.ts'
 import { createSeqKeeper, type SeqKeeper } from './keepalive/seq-guard.ts'
 import { createMembership } from './membership/create.ts'
@@ -222,6 +223,7 @@ function buildManager(
       log,
       faults,
       seqs,
+      foreignSeqs: createForeignSeqs(config.node.name, clock, log),
       blocklist,
       starts: new Limiter(PARALLEL_STARTS),
       storageAddresses: config.node.storageAddresses,

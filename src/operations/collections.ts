@@ -20,7 +20,7 @@ export function apiCollections(): ApiCollections {
     main: [
       clusterCollection(),
       ...primaryCollections(),
-      nodesCollection(['status', 'stats', 'alive', 'flush', 'readiness']),
+      nodesCollection(['status', 'stats', 'alive', 'flush', 'fence', 'readiness']),
       vmsCollection({ index: 0, of: 2 }),
     ],
     more: [[vmsCollection({ index: 1, of: 2 })], [...storageCollections(), tokensCollection()]],

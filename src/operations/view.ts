@@ -96,6 +96,7 @@ export function readNode(index: DocumentIndex, name: string): NodeFacts | undefi
     status: index.get(keys.status)?.value,
     stats: index.get(keys.stats)?.value,
     isAlive: index.get(keys.alive) !== undefined,
+    fence: index.get(keys.fence)?.value.state,
   }
 }
 

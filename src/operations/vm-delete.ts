@@ -7,7 +7,7 @@ import { tree } from '../schema/tree.ts'
 import { dropDecisions } from './decisions.ts'
 import { connectedSession, type OperationsDeps, seeOwnWrite, watchIndex } from './deps.ts'
 import { dropConsole } from './stream-read.ts'
-import { eachVm } from './view.ts'
+import { eachVm, requireVm } from './view.ts'
 import { editVm } from './vm-edit.ts'
 import { releaseName } from './vm-name.ts'
 import { waitForVm } from './vm-wait.ts'
@@ -38,6 +38,7 @@ export async function removeVm(
   signal?: AbortSignal,
 ): Promise<VmSpec> {
   const session = connectedSession(deps)
+  await refuseWithoutHolder(session, requireVm(deps.index, nameOrUuid).spec.value)
   const stopped = await editVm(deps, nameOrUuid, removal.version, (spec) => {
     if (removal.deleteDisks) refuseSharedVolumes(deps, spec)
     return {
@@ -54,6 +55,16 @@ export async function removeVm(
   await dropConsole(session, stopped.uuid)
   if (removal.deleteDisks) await removeDisks(deps, stopped)
   return stopped
+}
+
+/** Nobody but the node that holds a VM can let go of it, so without it a removal would only switch the VM off. */
+async function refuseWithoutHolder(session: StoreSession, spec: VmSpec): Promise<void> {
+  const node = (await readStatus(session, spec.uuid))?.value.run?.node
+  if (node === undefined || (await session.get(tree.node(node).alive)) !== undefined) return
+  throw new PvcError(
+    'PVC_STATE_REFUSED',
+    `Node '${node}', which holds VM '${spec.name}', does not answer; nothing was changed. If it is dead, wait until it is fenced: 'pvc node fence-status ${node}'`,
+  )
 }
 
 function refuseSharedVolumes(deps: OperationsDeps, spec: VmSpec): void {

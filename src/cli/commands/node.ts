@@ -3,6 +3,7 @@ import { CommandFailure, EXIT } from '../failure.ts'
 import { formatNodeInfo, formatNodeList } from '../output/node-view.ts'
 import { single } from '../vm-fetch.ts'
 import { addNodeLogCommand } from './log.ts'
+import { addNodeFenceCommands } from './node-fence.ts'
 import { addNodeFenceTest } from './node-fence-test.ts'
 import { addNodeFlushCommands } from './node-flush.ts'
 import { addNodePrimaryCommands } from './node-primary.ts'
@@ -30,6 +31,7 @@ export function addNodeCommands(program: Command, open: OpenSession, hostname: s
   addNodeFlushCommands(node, open, hostname)
   addNodeLogCommand(node, open, hostname)
   addNodeFenceTest(node, open)
+  addNodeFenceCommands(node, open)
 }
 
 function addIsPrimary(node: Command, open: OpenSession, hostname: string): void {

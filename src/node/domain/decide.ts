@@ -4,11 +4,12 @@ import { decision, type VmDecision, type VmProblem } from './decision.ts'
 import { nextStartAtMs, recentStarts, START_LIMIT, type VmMemory, wishKey } from './memory.ts'
 import { decideSource, decideSourceGone, departure } from './move-source.ts'
 import { decideCopyHere, decideExpect, decideNoCopy, isToBeAdopted, migrationHere } from './move-target.ts'
-import type { LocalDomain, VmObservation } from './observation.ts'
+import type { HigherSeq, LocalDomain, VmObservation } from './observation.ts'
 
 /** An ACPI press may be lost while the guest boots, so it is repeated. */
 const PRESS_AGAIN_MS = 5000
 const LOOK_AGAIN_MS = 1000
+const HELD_LOOK_MS = 5000
 /** So long may a QEMU exist that libvirt does not know: libvirtd may be reconnecting to it. */
 const ORPHAN_MS = 30_000
 
@@ -19,6 +20,7 @@ const ORPHAN_MS = 30_000
 export function decideVm(o: VmObservation): VmDecision {
   const memory = freshenMemory(o)
   if (!o.isSeqTrusted) return decision(memory)
+  if (o.higherSeq !== undefined) return decideHeld(o, o.higherSeq, memory)
   const record = o.status?.run ?? null
   const isMine = record !== null && record.node === o.self && record.life === o.life && record.holder === null
   if (o.domain !== undefined) return decideHere(o, o.domain, isMine, memory)
@@ -32,6 +34,12 @@ export function decideVm(o: VmObservation): VmDecision {
   if (record === null) return decideFree(o, o.status, memory)
   if (record.node === o.self && record.holder === null) return decideTake(o, o.status, memory)
   return decision(memory)
+}
+
+/** The store lost a change of the record that another node knows of (C14): starting by it could make a second copy. */
+function decideHeld(o: VmObservation, higher: HigherSeq, memory: VmMemory): VmDecision {
+  const message = `Node ${higher.node} knows of change ${higher.seq} of the run record of VM ${o.uuid}, ZooKeeper only of ${o.status?.seq ?? 0}; it is not started. Check the ensemble for a diverged member.`
+  return decision(memory, undefined, HELD_LOOK_MS, [{ id: 'VM_SEQ_HELD', message }])
 }
 
 /** libvirt lists a domain of this VM here. */

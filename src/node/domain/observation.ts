@@ -2,6 +2,9 @@ import type { MigrationProgress, VmArrival, VmDocument, VmStatus } from '../../m
 import type { LifeId, NodeName, VmUuid } from '../../model/ids.ts'
 import type { VmMemory } from './memory.ts'
 
+/** A node that knows of a later change of a VM's record. */
+export type HigherSeq = { readonly node: NodeName; readonly seq: number }
+
 /** Owner mark as it stands in a domain's metadata and in a permit. */
 export type Mark = { readonly life: LifeId; readonly seq: number }
 
@@ -67,6 +70,8 @@ export type VmObservation = {
   readonly permit: Mark | undefined
   /** False: the run record is older than one this node has seen; nothing may be done with it. */
   readonly isSeqTrusted: boolean
+  /** Another node that knows of a later change of the run record; only asked where a start is near. */
+  readonly higherSeq: HigherSeq | undefined
   readonly shutdownTimeoutMs: number
   readonly createTimeoutMs: number
   readonly memory: VmMemory

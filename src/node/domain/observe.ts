@@ -1,10 +1,10 @@
-import { isVmSpec, type VmStatus } from '../../model/domain.ts'
+import { isVmSpec, type VmDocument, type VmStatus } from '../../model/domain.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import type { DomainInfo } from '../../ports/hypervisor.ts'
 import type { Versioned } from '../../ports/store.ts'
 import { tree } from '../../schema/tree.ts'
 import type { VmMemory } from './memory.ts'
-import type { LocalDomain, VmObservation } from './observation.ts'
+import type { HigherSeq, LocalDomain, VmObservation } from './observation.ts'
 import { type MoveLook, observeMove } from './observe-move.ts'
 import type { Certificate, DomainPorts } from './ports.ts'
 
@@ -60,12 +60,33 @@ export async function observeVm(
     isCreateOutstanding: ports.hypervisor.outstandingCreates().has(uuid),
     qemuPid,
     permit,
+    higherSeq:
+      local === undefined && status && mayStart(ports, document)
+        ? await higherSeq(ports, certificate, uuid, status)
+        : undefined,
     isSeqTrusted: status === undefined || ports.seqs.check(uuid, status.value.seq),
     shutdownTimeoutMs: (isVmSpec(document) ? document.meta.shutdownTimeoutMs : undefined) ?? ports.shutdownTimeoutMs,
     createTimeoutMs: ports.createTimeoutMs,
     memory,
   }
   return { observation, status }
+}
+
+function mayStart({ self }: DomainPorts, spec: VmDocument | undefined): boolean {
+  return isVmSpec(spec) && spec.power === 'on' && spec.node === self
+}
+
+/** Believed only when the record is still the same: another node may just have changed it and said so. */
+async function higherSeq(
+  { foreignSeqs }: DomainPorts,
+  { session }: Certificate,
+  uuid: VmUuid,
+  status: Versioned<VmStatus>,
+): Promise<HigherSeq | undefined> {
+  const found = await foreignSeqs.higher(session, uuid, status.value.seq)
+  if (found === undefined) return undefined
+  const now = await session.get(tree.vm(uuid).status)
+  return now !== undefined && now.value.seq < found.seq ? found : undefined
 }
 
 /** Our own domain between the switch of its migration and its end. */

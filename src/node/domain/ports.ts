@@ -7,6 +7,7 @@ import type { NodeFiles } from '../../ports/files.ts'
 import type { Hypervisor } from '../../ports/hypervisor.ts'
 import type { Log } from '../../ports/log.ts'
 import type { StoreSession } from '../../ports/store.ts'
+import type { ForeignSeqs } from '../keepalive/foreign-seqs.ts'
 import type { OwnBlocklistWatch } from '../quarantine/own-blocklist.ts'
 
 /** The right to act: the life that is certified in this very session (protocol N1). */
@@ -36,6 +37,7 @@ export type DomainPorts = {
   readonly log: Log
   readonly faults: FaultSink
   readonly seqs: SeqGuard
+  readonly foreignSeqs: ForeignSeqs
   /** Bounds starts that run at once on this node. */
   readonly starts: Limiter
   /** Whether Ceph shuts this node out. */

@@ -136,7 +136,11 @@ export class Heartbeat {
     const presence = membership.presence()
     // Without a session there is nobody to tell; membership triggers when there is.
     if (presence === undefined) return { wakeInMs: intervalMs }
-    if (presence.session !== this.#written.session) this.#written = blank(presence.session)
+    if (presence.session !== this.#written.session) {
+      this.#written = blank(presence.session)
+      // A store that lost writes may have lost what was published, too.
+      this.#publishedSeqs = -1
+    }
     const status = this.#currentStatus(presence)
     const { write, wakeInMs } = decideHeartbeat({
       nowMs: clock.nowMs(),

@@ -23,7 +23,9 @@ export function decideQuarantine(s: QuarantineSnapshot): QuarantineDecision {
   const isOpen = journal.state !== 'closed'
   const memory: QuarantineMemory = isOpen ? { ...s.memory, seenSeq: journal.seq } : s.memory
   if (!s.isHeld) return enter(s, memory)
-  if (s.newLife !== undefined && s.newLife === s.life && !isOpen && !journal.deadLives.includes(s.life)) {
+  // One new life is enough: what is seen here may still be from before it.
+  if (s.newLife !== undefined && s.newLife !== s.life) return wait('its new life is being announced', memory)
+  if (s.newLife === s.life && !isOpen && !journal.deadLives.includes(s.life)) {
     return s.publishedLife === s.life
       ? act({ kind: 'leave' }, 'the purge is done, it is taken into service', memory)
       : wait('its new life is being published', memory)
@@ -46,7 +48,11 @@ function wait(step: string, memory: QuarantineMemory, wakeInMs = WAIT_LOOK_MS): 
 
 function enter(s: QuarantineSnapshot, memory: QuarantineMemory): QuarantineDecision {
   const { journal, nowMs, life } = s
-  const mayBeTakenBack = journal.state === 'open' && journal.orderedBy === '' && !journal.deadLives.includes(life)
+  // A quarantine that was just left, or a fence that was taken back: membership is about to say so.
+  if (journal.state === 'closed' && !journal.deadLives.includes(life)) return wait('its fence is over', memory)
+  // Once addresses are named, Ceph is being told to shut them out.
+  const isUndone = journal.orderedBy === '' && journal.addresses.length === 0
+  const mayBeTakenBack = journal.state === 'open' && isUndone && !journal.deadLives.includes(life)
   if (mayBeTakenBack) {
     const opened = memory.opened?.seq === journal.seq ? memory.opened : { seq: journal.seq, sinceMs: nowMs }
     const leftMs = opened.sinceMs + TAKE_BACK_MS - nowMs

@@ -88,6 +88,7 @@ export function observation(change: Partial<VmObservation> = {}): VmObservation 
     isCreateOutstanding: false,
     qemuPid: undefined,
     permit: undefined,
+    higherSeq: undefined,
     isSeqTrusted: true,
     shutdownTimeoutMs: 180_000,
     createTimeoutMs: 30_000,

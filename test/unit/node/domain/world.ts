@@ -12,6 +12,7 @@ import { emptyVmStatus, isVmSpec, type VmSpec, type VmStatus } from '../../../..
 import { LifeId, NodeName, type VmUuid } from '../../../../src/model/ids.ts'
 import { createDomainManager, type VmDirectory } from '../../../../src/node/domain/manager.ts'
 import type { Certificate } from '../../../../src/node/domain/ports.ts'
+import { createForeignSeqs } from '../../../../src/node/keepalive/foreign-seqs.ts'
 import { tree } from '../../../../src/schema/tree.ts'
 import { nodeStatus } from '../../../api/cluster.ts'
 import { spec as specOf, UUID, VOLUME } from './fixtures.ts'
@@ -95,6 +96,7 @@ export class Machine {
             return seq >= highest
           },
         },
+        foreignSeqs: createForeignSeqs(this.name, clock, log),
         blocklist: {
           recent: async () => ({ kind: this.#world.ceph.isBlocklisted(`${this.address}:0/0`) ? 'listed' : 'clear' }),
         },

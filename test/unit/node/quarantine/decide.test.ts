@@ -94,11 +94,21 @@ const rows: readonly (readonly [name: string, s: QuarantineSnapshot, expected: s
     snapshot({ isHeld: false, journal: journal('open', { orderedBy: 'joe' }) }),
     'begin',
   ],
+  [
+    'opened for good: begins at once',
+    snapshot({ isHeld: false, journal: journal('open', { addresses: ['10.0.1.1'] }) }),
+    'begin',
+  ],
   ['evidence: begins at once', snapshot({ isHeld: false, journal: journal('evidence') }), 'begin'],
   [
     'closed, but the life is dead: begins',
     snapshot({ isHeld: false, journal: journal('closed', { deadLives: [life] }) }),
     'begin',
+  ],
+  [
+    'closed and its life not dead: does not begin again',
+    snapshot({ isHeld: false, journal: journal('closed') }),
+    'wait',
   ],
   ['a permit: purges', snapshot({ remains: left({ permits: [uuid] }) }), 'purge'],
   ['an expected copy: purges', snapshot({ remains: left({ incomings: [uuid] }) }), 'purge'],
@@ -177,6 +187,11 @@ const rows: readonly (readonly [name: string, s: QuarantineSnapshot, expected: s
     'new-life',
   ],
   ['closed and shut out: lifts first', snapshot({ journal: journal('closed'), blocklist: { kind: 'listed' } }), 'lift'],
+  [
+    'new life not announced yet: takes no other',
+    snapshot({ journal: journal('closed', { deadLives: [life] }), newLife: later }),
+    'wait',
+  ],
   ['new life not published: waits', snapshot({ journal: journal('closed'), life: later, newLife: later }), 'wait'],
   [
     'new life published: leaves',
