@@ -3,7 +3,7 @@ import { errorChain, hasCode, PvcError } from '../model/errors.ts'
 import { type BootId, NodeName } from '../model/ids.ts'
 import type { Log } from '../ports/log.ts'
 import type { StoreSession } from '../ports/store.ts'
-import { TREE_DIRS, tree } from '../schema/tree.ts'
+import { tree } from '../schema/tree.ts'
 
 /** The lease stands and the epoch is raised; nothing has been begun. */
 export type Taken = { readonly epoch: number }
@@ -11,10 +11,9 @@ export type Taken = { readonly epoch: number }
 /** Tries for one journal: only its node creates it and only primaries write it. */
 const MAX_TOUCHES = 3
 
-/** Creates the lease and raises the epoch. @returns undefined when another coordinator was quicker */
+/** Creates the lease and raises the epoch, below parents that every registered node has made sure of. @returns undefined when another coordinator was quicker */
 export async function takeLease(session: StoreSession, node: NodeName, bootId: BootId): Promise<Taken | undefined> {
   const { lease, epoch: key } = tree.primary
-  await session.ensure(TREE_DIRS)
   const before = await session.get(key)
   const epoch = (before?.value.epoch ?? 0) + 1
   try {
