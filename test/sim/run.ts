@@ -2,6 +2,7 @@
 import { Random } from './engine/random.ts'
 import { profiles } from './fault/profiles.ts'
 import { makeScript, type Profile, playScript, type Script, SPAN_MS } from './fault/script.ts'
+import { CommandOracle } from './oracle/commands.ts'
 import { GuestOracle } from './oracle/guests.ts'
 import { ProgressOracle } from './oracle/progress.ts'
 import { RecordOracle } from './oracle/records.ts'
@@ -102,6 +103,8 @@ function watch(cluster: Cluster) {
   // Inside a daemon's call an error would be taken for a failure of the call.
   servers.onWrite = (...write) => keep(() => records.written(...write))
   servers.onRollBack = () => records.rolledBack()
+  const commands = new CommandOracle(cluster)
+  cluster.onCommand = (command) => keep(() => commands.begun(command))
   ceph.onApplied = (write) =>
     keep(() => {
       guests.written(write)
@@ -122,10 +125,7 @@ function watch(cluster: Cluster) {
       else rightSinceMs ??= engine.nowMs
       if (rightSinceMs !== undefined) return engine.nowMs - rightSinceMs > SETTLED_MS
       if (engine.nowMs < CALM_AT_MS + CONVERGE_MS) return false
-      throw new Violation(
-        'S8',
-        `${missing.join(', ')} does not run ${CONVERGE_MS / 1000} s after everything was made good`,
-      )
+      throw new Violation('S8', `${missing.join(', ')}, ${CONVERGE_MS / 1000} s after everything was made good`)
     },
   }
 }

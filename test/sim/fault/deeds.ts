@@ -1,6 +1,7 @@
 /** Everything that can be done to a cluster, by name: by fate, by an operator, by a clumsy third party. */
 import type { FakeHypervisorVerb } from '../../../src/adapters/fake/hypervisor.ts'
 import type { Deed } from './deed.ts'
+import { fenceDeeds } from './fence-deeds.ts'
 import { nodeDeeds } from './node-deeds.ts'
 import { storeDeeds } from './store-deeds.ts'
 
@@ -113,4 +114,10 @@ const libvirtDeeds: Readonly<Record<string, Deed>> = {
   },
 }
 
-export const deeds: Readonly<Record<string, Deed>> = { ...operatorDeeds, ...libvirtDeeds, ...nodeDeeds, ...storeDeeds }
+export const deeds: Readonly<Record<string, Deed>> = {
+  ...operatorDeeds,
+  ...libvirtDeeds,
+  ...nodeDeeds,
+  ...fenceDeeds,
+  ...storeDeeds,
+}

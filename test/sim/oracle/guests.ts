@@ -16,8 +16,6 @@ export class GuestOracle {
   readonly #writes = new Map<string, number>()
   /** What the source of a copy knew when it stood still last, per VM. */
   readonly #switched = new Map<string, number>()
-  /** Hosts whose guests nobody promises to have ended: their self-fence was broken, or their BMC lied. */
-  readonly exempt = new Set<string>()
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -45,7 +43,8 @@ export class GuestOracle {
       if (!isRunning) continue
       const other = running.get(domain.uuid)
       running.set(domain.uuid, host)
-      if (other === undefined || this.exempt.has(host.name) || this.exempt.has(other.name)) continue
+      const { exempt } = this.#cluster
+      if (other === undefined || exempt.has(host.name) || exempt.has(other.name)) continue
       throw new Violation('S1', `${domain.name} runs on ${other.name} and on ${host.name}`)
     }
   }

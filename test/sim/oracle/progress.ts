@@ -1,4 +1,5 @@
 /** S8 and S10: what must come about when nothing stands in the way. */
+import type { FenceJournal } from '../../../src/model/fence.ts'
 import type { Cluster } from '../world/cluster.ts'
 import { Violation } from './violation.ts'
 
@@ -38,12 +39,24 @@ export class ProgressOracle {
     }
   }
 
-  /** VMs that are wanted on and do not run. */
+  /** What is not as it should be in the end: VMs that are wanted on and do not run, fences that are not over. */
   missing(): readonly string[] {
     const running = new Set<string>()
     for (const { domain } of this.#cluster.domains())
       if (domain.run && domain.state === 'running') running.add(domain.uuid)
     const { api, vms } = this.#cluster
-    return vms.filter(({ uuid }) => api.isWantedOn(uuid) && !running.has(uuid)).map(({ name }) => name)
+    const off = vms.filter(({ uuid }) => api.isWantedOn(uuid) && !running.has(uuid))
+    return [...off.map(({ name }) => `${name} does not run`), ...this.#unfinished()]
+  }
+
+  /** Fences that have not come to an end (S7). */
+  #unfinished(): readonly string[] {
+    const { ceph, hosts, servers } = this.#cluster
+    return hosts.flatMap(({ name, storageAddress }) => {
+      const text = servers.tree.get(`/nodes/${name}/fence`)?.text
+      const state = text === undefined ? 'missing' : (JSON.parse(text) as FenceJournal).state
+      const open = state === 'closed' ? [] : [`the fence journal of ${name} is ${state}`]
+      return ceph.listed().includes(`${storageAddress}:0/0`) ? [...open, `${name} is in the blocklist`] : open
+    })
   }
 }

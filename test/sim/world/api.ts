@@ -3,7 +3,7 @@ import { isVmSpec } from '../../../src/model/domain.ts'
 import { errorChain, PvcError } from '../../../src/model/errors.ts'
 import { NodeName, VmUuid } from '../../../src/model/ids.ts'
 import { initialiseCluster } from '../../../src/operations/cluster.ts'
-import { setMaintenance } from '../../../src/operations/coordinator.ts'
+import { setMaintenance, untilMaintenanceAcknowledged } from '../../../src/operations/coordinator.ts'
 import type { OperationsDeps } from '../../../src/operations/deps.ts'
 import { type DomainWish, setDomainWish } from '../../../src/operations/node-flush.ts'
 import type { PowerAction } from '../../../src/operations/plan.ts'
@@ -16,7 +16,12 @@ import type { Ceph } from '../../../src/ports/ceph.ts'
 import type { Store } from '../../../src/ports/store.ts'
 import { tree } from '../../../src/schema/tree.ts'
 import { createIndex, type Index } from '../../../src/view/index.ts'
-import { clusterCollection, nodesCollection, vmsCollection } from '../../../src/view/tree-collections.ts'
+import {
+  clusterCollection,
+  nodesCollection,
+  primaryCollections,
+  vmsCollection,
+} from '../../../src/view/tree-collections.ts'
 import type { Engine } from '../engine/engine.ts'
 import { simLog } from '../engine/log.ts'
 import type { SimProcess } from '../engine/process.ts'
@@ -41,7 +46,12 @@ export class Api {
     const { clock } = process
     const log = simLog(engine, 'operator')
     const parts = nodesCollection(['status', 'alive', 'flush'])
-    this.#index = createIndex({ store, clock, log, collections: [clusterCollection(), parts, vmsCollection()] })
+    this.#index = createIndex({
+      store,
+      clock,
+      log,
+      collections: [clusterCollection(), ...primaryCollections(), parts, vmsCollection()],
+    })
     this.#deps = {
       store,
       index: this.#index,
@@ -90,9 +100,14 @@ export class Api {
     return this.#wish(`${wanted} ${name}`, () => setDomainWish(this.#deps, name, wanted))
   }
 
-  maintenance(on: boolean): Promise<string> {
-    const wish = { on, by: 'operator', reason: 'simulated' }
-    return this.#wish(`maintenance ${on ? 'on' : 'off'}`, () => setMaintenance(this.#deps, wish))
+  /** @returns true when the primary has confirmed it, which is when an operator is told that it is on */
+  async maintenance(on: boolean): Promise<boolean> {
+    let isConfirmed = false
+    await this.#wish(`maintenance ${on ? 'on' : 'off'}`, async () => {
+      const cluster = await setMaintenance(this.#deps, { on, by: 'operator', reason: 'simulated' })
+      isConfirmed = on && (await untilMaintenanceAcknowledged(this.#deps, cluster))
+    })
+    return isConfirmed
   }
 
   /** Whether the VM is wanted on, as the store has it. */

@@ -76,14 +76,17 @@ export class SimBmcs implements Power {
     const { engine, other } = this.#options
     const flaw = this.flaws.get(call.node)
     const isSilent = flaw === 'dead'
+    const calledOff: PowerAnswer = { kind: 'failed', reason: 'it was called off' }
+    const unreachable: PowerAnswer = { kind: 'unreachable', reason: `no answer within ${call.deadlineMs} ms` }
+    if (call.signal.aborted) return Promise.resolve(calledOff)
+    if (!isSilent) return Promise.resolve(act(flaw, flaw === 'wrong' ? other(call.node) : call.node))
     return new Promise((resolve) => {
-      const unreachable: PowerAnswer = { kind: 'unreachable', reason: `no answer within ${call.deadlineMs} ms` }
-      call.signal.addEventListener('abort', () => resolve({ kind: 'failed', reason: 'it was called off' }), {
-        once: true,
+      const abort = () => resolve(calledOff)
+      call.signal.addEventListener('abort', abort, { once: true })
+      engine.after(call.deadlineMs, `${call.node}: no answer of its BMC`, () => {
+        call.signal.removeEventListener('abort', abort)
+        resolve(unreachable)
       })
-      if (call.signal.aborted) return resolve({ kind: 'failed', reason: 'it was called off' })
-      if (!isSilent) return resolve(act(flaw, flaw === 'wrong' ? other(call.node) : call.node))
-      engine.after(call.deadlineMs, `${call.node}: no answer of its BMC`, () => resolve(unreachable))
     })
   }
 }

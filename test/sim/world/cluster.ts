@@ -5,17 +5,19 @@ import { createZooKeeperStore } from '../../../src/adapters/zookeeper/store.ts'
 import type { VmUuid } from '../../../src/model/ids.ts'
 import { VmUuid as VmUuidSchema } from '../../../src/model/ids.ts'
 import { Engine } from '../engine/engine.ts'
-import type { Strike } from '../engine/gate.ts'
+import type { CallTime, Strike } from '../engine/gate.ts'
 import { simLog } from '../engine/log.ts'
 import { SimProcess } from '../engine/process.ts'
 import { Random } from '../engine/random.ts'
 import { SimNative } from '../zookeeper/native.ts'
 import { SimServers } from '../zookeeper/servers.ts'
 import { Api } from './api.ts'
+import { SimBmcs } from './bmc.ts'
 import { SimCeph } from './ceph.ts'
 import { type CallTimes, Daemon } from './daemon.ts'
 import { SimHost, type Surroundings } from './host.ts'
 import { SimPeers } from './peers.ts'
+import type { Command } from './primary.ts'
 
 export type ClusterOptions = { readonly seed: number; readonly nodes: number; readonly vms: number }
 
@@ -44,7 +46,15 @@ export class Cluster {
   readonly stopped = new Set<string>()
   /** Given by the script: what strikes at calls, and how calls are slowed down. */
   strike: Strike = () => undefined
-  timeOf: (host: string) => CallTimes = () => () => undefined
+  timeOf: (host: string) => CallTimes = (host) => (call) => this.#lateTime(`${host} ${call}`)
+  readonly bmcs: SimBmcs
+  /** Hosts whose guests nobody promises to have ended: their BMC lied, or their self-fence was broken. */
+  readonly exempt = new Set<string>()
+  /** Told of every command that cannot be taken back. */
+  onCommand: (command: Command) => void = () => undefined
+  /** When the API said that maintenance is on; undefined: it did not, or was asked to end it. */
+  maintenanceOnAtMs: number | undefined
+  readonly #late = new Map<string, number>()
   /** Chance that a write of a guest is on its way for a while. */
   slowWrites = 0.05
   #runs = 0
@@ -66,6 +76,13 @@ export class Cluster {
       hosts: names.map((name, index) => ({ name, storageAddress: `10.0.1.${index + 1}` })),
     })
     const peers = new SimPeers(engine)
+    this.bmcs = new SimBmcs({
+      engine,
+      random: this.random.fork('bmcs'),
+      isOn: (name) => this.host(name).isOn,
+      power: (name, isOn) => (isOn ? this.powerOn(name) : this.powerOff(name)),
+      other: (name) => names[(names.indexOf(name) + 1) % names.length] ?? name,
+    })
     this.#surroundings = {
       engine,
       random: this.random.fork('hosts'),
@@ -73,6 +90,8 @@ export class Cluster {
       ceph: this.ceph,
       migrations,
       peers,
+      bmcs: this.bmcs,
+      onCommand: (command) => this.onCommand(command),
       coordinators,
       strike: (moment) => this.strike(moment),
       reboot: (name) => {
@@ -139,7 +158,7 @@ export class Cluster {
     if (!daemon?.node) return
     this.host(name).disturb()
     this.stopped.add(name)
-    void daemon.node.stop().then(() => {
+    void daemon.stop().then(() => {
       if (this.daemons.get(name) !== daemon) return
       this.daemons.delete(name)
       daemon.kill()
@@ -168,7 +187,22 @@ export class Cluster {
     const host = this.host(name)
     host.disturb()
     this.daemons.get(name)?.process.pause()
-    if (what === 'machine') host.pause()
+    if (what !== 'machine' || host.machine.isPaused) return
+    host.pause()
+    this.#watchdog(host)
+  }
+
+  /** The watchdog of a machine that stands still is not fed: it resets the machine. */
+  #watchdog(host: SimHost): void {
+    const { isArmed, watchdog } = host.guard.report()
+    if (!isArmed || host.guard.isBroken || watchdog.kind === 'absent') return
+    const since = host.pauses
+    this.engine.after(watchdog.timeoutMs, `${host.name}: watchdog`, () => {
+      if (!host.isOn || !host.machine.isPaused || host.pauses !== since) return
+      this.engine.note(`  ${host.name}: its watchdog resets it`)
+      this.powerOff(host.name)
+      this.powerOn(host.name)
+    })
   }
 
   resume(name: string): void {
@@ -177,11 +211,24 @@ export class Cluster {
     this.daemons.get(name)?.process.resume()
   }
 
+  /** The next such call of a host's daemon has its effect only after that time, whatever becomes of the daemon. */
+  delayCall(host: string, call: string, delayMs: number): void {
+    this.#late.set(`${host} ${call}`, delayMs)
+  }
+
+  #lateTime(key: string): CallTime | undefined {
+    const delayMs = this.#late.get(key)
+    if (delayMs === undefined) return undefined
+    this.#late.delete(key)
+    return { requestMs: delayMs, answerMs: 0 }
+  }
+
   /** The end of all that was done to it: networks, machines and daemons are as they should be. */
   makeGood(): void {
     this.slowWrites = 0
     this.strike = () => undefined
-    this.timeOf = () => () => undefined
+    this.#late.clear()
+    this.bmcs.flaws.clear()
     this.ceph.lagMs = 800
     this.ceph.isStalled = false
     for (const host of this.hosts) {
@@ -191,6 +238,9 @@ export class Cluster {
       this.startDaemon(host.name)
     }
     this.ceph.changed()
+    this.maintenanceOnAtMs = undefined
+    void this.api.maintenance(false)
+    for (const { name } of this.hosts) void this.api.node(name, 'ready')
   }
 
   /** Every domain with its host. */

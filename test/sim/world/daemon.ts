@@ -4,6 +4,7 @@ import type { NativeEvents } from '../../../src/adapters/zookeeper/native.ts'
 import { createZooKeeperStore } from '../../../src/adapters/zookeeper/store.ts'
 import { sleep } from '../../../src/base/clock.ts'
 import { MutableSignal } from '../../../src/base/signal.ts'
+import type { Coordinator } from '../../../src/coordinator/coordinator.ts'
 import { parseConfig } from '../../../src/model/config.ts'
 import { PvcError } from '../../../src/model/errors.ts'
 import type { CoordinatorState } from '../../../src/model/node.ts'
@@ -13,6 +14,7 @@ import type { Ceph } from '../../../src/ports/ceph.ts'
 import type { NodeFiles } from '../../../src/ports/files.ts'
 import type { Hypervisor } from '../../../src/ports/hypervisor.ts'
 import type { Log } from '../../../src/ports/log.ts'
+import type { Power } from '../../../src/ports/power.ts'
 import type { StorageFence } from '../../../src/ports/storage-fence.ts'
 import type { Store } from '../../../src/ports/store.ts'
 import { type CallTime, Gate } from '../engine/gate.ts'
@@ -21,7 +23,9 @@ import { SimProcess } from '../engine/process.ts'
 import type { Random } from '../engine/random.ts'
 import { SimNative } from '../zookeeper/native.ts'
 import { BMC_ACCESS, openVault } from './bmc.ts'
+import { boundStorage } from './bound.ts'
 import type { SimHost, Surroundings } from './host.ts'
+import { startPrimary } from './primary.ts'
 
 const HYPERVISOR_CALLS = [
   'facts',
@@ -80,6 +84,9 @@ const FENCE_CALLS = [
 /** The bound of a ceph command; it is killed then. */
 const CEPH_DEADLINE_MS = 10_000
 
+/** The same for a node that asks about itself. */
+const OWN_BLOCKLIST_MS = 5000
+
 /** How calls are slowed down, by faults. */
 export type CallTimes = (call: string) => CallTime | undefined
 
@@ -93,6 +100,7 @@ export class Daemon {
   readonly #surroundings: Surroundings
   readonly #gate: Gate
   readonly #random: Random
+  #coordinator: Coordinator | undefined
   #lives = 0
 
   constructor(host: SimHost, run: number, surroundings: Surroundings, timeOf: CallTimes) {
@@ -110,7 +118,8 @@ export class Daemon {
   /** @throws whatever keeps pvcnoded from starting */
   async start(run: number): Promise<void> {
     const host = this.#host
-    this.node = await startNode({
+    const state = new MutableSignal<CoordinatorState>(this.#isCoordinator ? 'secondary' : 'client')
+    const node = await startNode({
       config: this.config,
       identity: { pvc: '2.0.0', kernel: '6.1.0', os: 'Debian', arch: 'x86_64' },
       store: this.store('zk', this.config.zookeeper.sessionTimeoutMs),
@@ -119,9 +128,8 @@ export class Daemon {
         events: ['subscribe'],
       }),
       ceph: this.ceph(),
-      storageFence: this.storageFence(),
+      storageFence: this.storageFence(OWN_BLOCKLIST_MS),
       files: this.#gate.port<NodeFiles>('files', host.files, { calls: FILE_CALLS }),
-      guard: host.guard,
       host: {
         machineId: async () => `machine-${host.name}`,
         guestKey: async () => Buffer.from('key'),
@@ -137,13 +145,40 @@ export class Daemon {
           ? { state: async () => this.#surroundings.servers.stateOf(host.name) }
           : undefined,
       },
-      coordinator: new MutableSignal<CoordinatorState>('secondary'),
+      guard: host.guard,
+      coordinator: state,
       supervisor: { ready: () => undefined, status: () => undefined, stopping: () => undefined },
       clock: this.process.clock,
       log: this.log,
       newUuid: () => `${host.name}-life-${run}.${++this.#lives}`,
       isRealHypervisor: true,
     })
+    this.node = node
+    if (!this.#isCoordinator) return
+    const { bmcs, onCommand } = this.#surroundings
+    this.#coordinator = startPrimary({
+      config: this.config,
+      bootId: await host.files.bootId(),
+      node,
+      store: (label, timeoutMs) => this.store(label, timeoutMs),
+      state,
+      gate: this.#gate,
+      storage: this.storageFence(this.config.fencing.cephTimeoutMs),
+      ceph: this.ceph(),
+      power: this.#gate.port<Power>('power', bmcs, { calls: ['status', 'off', 'on'] }),
+      log: this.log,
+      onCommand,
+    })
+  }
+
+  /** An orderly end, as a signal asks for it. */
+  async stop(): Promise<void> {
+    await this.#coordinator?.stop()
+    await this.node?.stop()
+  }
+
+  get #isCoordinator(): boolean {
+    return this.#surroundings.coordinators.includes(this.#host.name)
   }
 
   /** A connection to ZooKeeper with the real adapter on it. */
@@ -169,10 +204,11 @@ export class Daemon {
     return this.#gate.port<Ceph>('ceph', this.#reach<Ceph>(this.#surroundings.ceph), { calls: CEPH_CALLS })
   }
 
-  /** The blocklist from this machine. */
-  storageFence(): StorageFence {
+  /** The blocklist from this machine; a command is killed at its deadline, its effect may come all the same. */
+  storageFence(deadlineMs: number): StorageFence {
     const fence = this.#reach(this.#surroundings.ceph.storageFence())
-    return this.#gate.port<StorageFence>('ceph', fence, { calls: FENCE_CALLS })
+    const gated = this.#gate.port<StorageFence>('ceph', fence, { calls: FENCE_CALLS })
+    return boundStorage(gated, this.process.clock, deadlineMs)
   }
 
   #reach<T extends object>(port: T): T {

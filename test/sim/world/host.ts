@@ -4,6 +4,7 @@ import { FakeGuard } from '../../../src/adapters/fake/guard.ts'
 import { FakeLibvirtd } from '../../../src/adapters/fake/libvirtd.ts'
 import type { FakeMigrationNetwork } from '../../../src/adapters/fake/migration.ts'
 import { FakeProcesses } from '../../../src/adapters/fake/processes.ts'
+import type { Power } from '../../../src/ports/power.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Strike } from '../engine/gate.ts'
 import { type MachineTime, SimProcess } from '../engine/process.ts'
@@ -12,6 +13,7 @@ import type { Link } from '../zookeeper/native.ts'
 import type { SimServers } from '../zookeeper/servers.ts'
 import type { SimCeph } from './ceph.ts'
 import type { SimPeers } from './peers.ts'
+import type { Command } from './primary.ts'
 
 /** What all machines share. */
 export type Surroundings = {
@@ -21,6 +23,8 @@ export type Surroundings = {
   readonly ceph: SimCeph
   readonly migrations: FakeMigrationNetwork
   readonly peers: SimPeers
+  readonly bmcs: Power
+  readonly onCommand: (command: Command) => void
   readonly coordinators: readonly string[]
   readonly strike: Strike
   /** A machine restarts itself. */
@@ -45,6 +49,8 @@ export class SimHost {
   readonly time: MachineTime
   readonly networks: Networks = { cluster: true, storage: true }
   isOn = true
+  /** How often it began to stand still. */
+  pauses = 0
   /** When something last happened to it that may excuse it. */
   disturbedAtMs = 0
   readonly #surroundings: Surroundings
@@ -129,6 +135,7 @@ export class SimHost {
 
   /** Everything of this machine stands still. */
   pause(): void {
+    this.pauses += 1
     this.machine.pause()
     this.setServer()
     this.disturb()
@@ -165,8 +172,9 @@ export class SimHost {
     this.disturb()
   }
 
-  /** Networks, connections and libvirtd as they should be. */
+  /** Networks, connections, libvirtd and the guard as they should be. */
   makeGood(): void {
+    this.guard.isBroken = false
     for (const network of ['cluster', 'storage'] as const) if (!this.networks[network]) this.setNetwork(network, true)
     for (const label of this.#cuts.keys()) this.setLink(label, { isCut: false, areAnswersLost: false, slowMs: 0 })
     this.libvirtd.startStallMs = 0
