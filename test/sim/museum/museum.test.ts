@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { bundleSimulator } from './bundle.ts'
@@ -6,16 +7,23 @@ import { MUTATIONS, type Mutation } from './mutations.ts'
 
 const run = promisify(execFile)
 
-/** A planted bug must show within so many steps, over all runs together. */
+/** A planted bug must show within so many steps of a run. */
 const MAX_STEPS = 10_000
+/** Runs until then at most. */
+const MAX_RUNS = 6
 
 type Line = { readonly seed: number; readonly steps: number; readonly violation?: { readonly id: string } }
 
-/** Runs seeds until one breaks something, or `--budget` steps are used up. */
-async function play(program: string, { profile, seed }: Mutation): Promise<readonly Line[]> {
-  const args = [program, '--json', '--first', '--seed', String(seed), '--runs', '1000', '--profile', profile]
-  const limited = [...args, '--budget', String(MAX_STEPS)]
-  const { stdout } = await run(process.execPath, limited, { timeout: 60_000 }).catch((error: unknown) => {
+/** Runs seeds until one breaks something. */
+async function play(program: string, { id, profile, script, seed }: Mutation): Promise<readonly Line[]> {
+  const args = [program, '--json', '--first', '--seed', String(seed), '--steps', String(MAX_STEPS)]
+  if (profile !== undefined) args.push('--profile', profile, '--runs', String(MAX_RUNS))
+  if (script !== undefined) {
+    const file = `${program}.${id}.script`
+    writeFileSync(file, script)
+    args.push('--script', file)
+  }
+  const { stdout } = await run(process.execPath, args, { timeout: 60_000 }).catch((error: unknown) => {
     const failed = error as { readonly stdout?: string; readonly code?: number }
     if (failed.code !== 1) throw error
     return { stdout: failed.stdout ?? '' }

@@ -10,8 +10,10 @@ export type Mutation = {
   /** What goes wrong. */
   readonly what: string
   readonly patches: readonly Patch[]
-  /** The mixture of deeds under which it shows. */
-  readonly profile: string
+  /** The mixture of deeds under which it shows, or the deeds themselves where they meet too rarely to wait for. */
+  readonly profile?: string
+  readonly script?: string
+  /** Runs have the seeds from this one on. */
   readonly seed: number
 }
 
@@ -55,8 +57,8 @@ export const MUTATIONS: readonly Mutation[] = [
         to: "const end: string = 'ended'",
       },
     ],
-    profile: 'handover',
-    seed: 32,
+    script: 'at 8000 finish-lost\nat 9000 move vm1 hv2 move\nfrom 9001 after hv1 zk.set 4 pause hv1 daemon 5000',
+    seed: 1,
   },
   {
     id: 'C13',
