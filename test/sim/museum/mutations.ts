@@ -70,4 +70,41 @@ export const MUTATIONS: readonly Mutation[] = [
     profile: 'redefine',
     seed: 1,
   },
+  {
+    id: 'C5',
+    what: 'a node that comes back in the same boot does not look at its journal',
+    patches: [
+      {
+        file: 'src/node/membership/decide.ts',
+        from: "if (journal.state !== 'closed') {",
+        to: 'if (journal.state === undefined) {',
+      },
+      {
+        file: 'src/node/membership/decide.ts',
+        from: 'if (journal.deadLives.includes(life))',
+        to: 'if (journal.deadLives === undefined)',
+      },
+    ],
+    script:
+      'at 8000 bmc hv2 dead 100000\nat 9000 link-cut hv2 zk 7500\nat 9000 link-cut hv2 lease 7500\nat 26000 pause hv2 daemon 8000',
+    seed: 1,
+  },
+  {
+    id: 'C11',
+    what: 'the primary does not look at maintenance before it acts',
+    patches: [
+      {
+        file: 'src/coordinator/gate.ts',
+        from: 'if (cluster.maintenance.on) return',
+        to: 'if (cluster === undefined) return',
+      },
+      {
+        file: 'src/fence/observe.ts',
+        from: 'isMaintenance: document?.value.maintenance.on ?? reign.maintenance.isOn',
+        to: 'isMaintenance: false',
+      },
+    ],
+    script: 'at 9000 maintenance 50000\nat 15000 power-cut hv2 30000',
+    seed: 1,
+  },
 ]

@@ -1,8 +1,9 @@
 /** The coordinator part of a simulated daemon: the real election and the real fencer, their commands seen by an onlooker. */
 import { withDeadline } from '../../../src/base/deadline.ts'
 import type { MutableSignal } from '../../../src/base/signal.ts'
-import { type Coordinator, createCoordinator, LEASE_TIMEOUT_MS } from '../../../src/coordinator/coordinator.ts'
+import { type Coordinator, createCoordinator } from '../../../src/coordinator/coordinator.ts'
 import { createFencer } from '../../../src/fence/fencer.ts'
+import { LEASE_SESSION_MS } from '../../../src/model/fence-timing.ts'
 import type { BootId } from '../../../src/model/ids.ts'
 import type { CoordinatorState } from '../../../src/model/node.ts'
 import type { NodeConfig, NodeDaemon } from '../../../src/node/deps.ts'
@@ -73,7 +74,7 @@ export function startPrimary(options: PrimaryOptions): Coordinator {
     {
       self: config.node.name,
       coordinators: cluster.coordinators,
-      store: store('lease', LEASE_TIMEOUT_MS),
+      store: store('lease', LEASE_SESSION_MS),
       bootId,
       isNodeAble: node.isAble,
       state,
