@@ -18,6 +18,8 @@ export type ElectionSnapshot = {
   /** This node could do the primary's work: alive, daemon state run, certified. */
   readonly isAble: boolean
   readonly isStopping: boolean
+  /** Age of the last certain contact with ZooKeeper; a lease taken on an old one would end at once. */
+  readonly contactAgeMs: number
   /** Undefined: nobody holds it. */
   readonly lease: { readonly node: NodeName; readonly isMine: boolean } | undefined
   /** Since when this coordinator has seen no lease; undefined while there is one. */
@@ -46,6 +48,8 @@ export type ElectionDecision =
   | { readonly kind: 'hand-over'; readonly wish: number | undefined; readonly reason: string }
   | { readonly kind: 'answer'; readonly wish: number; readonly problem: string }
 
+/** Contact of a healthy session is at most about a second old. */
+export const FRESH_CONTACT_MS = 1500
 /** The named successor alone may take a free lease during this time. */
 export const HEAD_START_MS = 1500
 /** A node that was told to be secondary, or has resigned, leaves a free lease to others this long. */
@@ -75,6 +79,7 @@ function decideFree(snapshot: ElectionSnapshot): ElectionDecision {
   const { self, nowMs, absentSinceMs, wanted, status, others } = snapshot
   if (snapshot.isStopping) return wait('this daemon is stopping')
   if (!snapshot.isAble) return wait('this node cannot be primary now')
+  if (snapshot.contactAgeMs > FRESH_CONTACT_MS) return wait('ZooKeeper was reached again only now', 200)
   const waitedMs = absentSinceMs === undefined ? 0 : nowMs - absentSinceMs
   const successor = status?.successor ?? null
   if (successor === self) return { kind: 'take' }

@@ -128,6 +128,7 @@ export class Election {
       nowMs: clock.nowMs(),
       isAble: isNodeAble.value && seen.isSelfAlive && clock.nowMs() >= this.#notBeforeMs,
       isStopping: this.#isStopping,
+      contactAgeMs: clock.nowMs() - session.lastAckSentAtMs(),
       lease: lease && { node: lease.node, isMine: lease.owner === session.id },
       absentSinceMs: this.#absentSinceMs,
       reign,

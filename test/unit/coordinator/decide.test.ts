@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import {
   decideElection,
   type ElectionSnapshot,
+  FRESH_CONTACT_MS,
   HEAD_START_MS,
   PREPARE_MS,
   STOP_PREPARE_MS,
@@ -39,6 +40,7 @@ function snapshot(over: Partial<ElectionSnapshot> = {}): ElectionSnapshot {
     nowMs: 10_000,
     isAble: true,
     isStopping: false,
+    contactAgeMs: 500,
     lease: undefined,
     absentSinceMs: 10_000,
     reign: 'none',
@@ -58,6 +60,11 @@ describe('without the lease', () => {
   it.each([
     ['a free lease is taken', {}, { kind: 'take' }],
     ['not by a node that is not certified', { isAble: false }, { kind: 'wait' }],
+    [
+      'not on a contact so old that the reign would end at once',
+      { contactAgeMs: 3000 },
+      { kind: 'wait', wakeInMs: 200 },
+    ],
     ['not by a daemon that stops', { isStopping: true }, { kind: 'wait' }],
     ['somebody else is primary', { lease: HELD }, { kind: 'wait', reason: 'b is primary' }],
     ['the named successor prepares', { lease: HELD, status: { ...STATUS, successor: A } }, { kind: 'prepare' }],
@@ -132,6 +139,7 @@ const anySnapshot: fc.Arbitrary<ElectionSnapshot> = fc.record({
   isStopping: fc.boolean(),
   lease: fc.option(fc.record({ node, isMine: fc.boolean() }), { nil: undefined }),
   absentSinceMs: fc.option(time, { nil: undefined }),
+  contactAgeMs: fc.constantFrom(0, 1000, FRESH_CONTACT_MS, 3000),
   reign: fc.constantFrom('none' as const, 'reigning' as const, 'ending' as const),
   wanted: fc.option(fc.record({ node: fc.option(node), not: fc.option(node), wish: fc.nat(3), by: fc.constant('x') }), {
     nil: undefined,
@@ -155,6 +163,7 @@ describe('whatever a coordinator sees', () => {
         const decision = decideElection(seen)
         if (decision.kind === 'take') {
           expect([seen.lease, seen.reign, seen.isAble, seen.isStopping]).toEqual([undefined, 'none', true, false])
+          expect(seen.contactAgeMs).toBeLessThanOrEqual(FRESH_CONTACT_MS)
         }
         if (decision.kind === 'wait' && decision.wakeInMs !== undefined)
           expect(decision.wakeInMs).toBeLessThanOrEqual(Math.max(YIELD_MS, PREPARE_MS, seen.nowMs + 20_000))
@@ -167,7 +176,14 @@ describe('whatever a coordinator sees', () => {
   it('an able one takes a lease that stays free, at the latest after the longest courtesy', () => {
     fc.assert(
       fc.property(anySnapshot, (seen) => {
-        const late = { ...seen, lease: undefined, reign: 'none' as const, isAble: true, isStopping: false }
+        const late = {
+          ...seen,
+          lease: undefined,
+          reign: 'none' as const,
+          isAble: true,
+          isStopping: false,
+          contactAgeMs: 0,
+        }
         const absentSinceMs = seen.nowMs - Math.max(HEAD_START_MS, YIELD_MS)
         expect(decideElection({ ...late, absentSinceMs })).toEqual({ kind: 'take' })
       }),
