@@ -1,4 +1,5 @@
 /** `make demo`: brings a cluster up, tells the story, and leaves the cluster running. `make demo-down` ends it. */
+import { deathStory } from './failover-story.ts'
 import { maintenanceStory } from './flush-story.ts'
 import { foundationStory } from './foundation-story.ts'
 import { endInstance, findInstance } from './instance.ts'
@@ -26,7 +27,7 @@ async function tell(): Promise<void> {
   const startMs = performance.now()
   const lab = await startLab({ name, tied: false, say: (line) => console.log(`  ${line}`) })
   console.log(`  up after ${seconds(performance.now() - startMs)}\n`)
-  for (const [index, step] of [...foundationStory, ...movingStory, ...maintenanceStory].entries()) {
+  for (const [index, step] of [...foundationStory, ...movingStory, ...maintenanceStory, ...deathStory].entries()) {
     const { seen, tookMs } = await runStep(lab, step)
     console.log(`${String(index + 1).padStart(2)}. ${step.title}\n    ${seen}  [${seconds(tookMs)}]`)
   }

@@ -47,7 +47,9 @@ const powerCut: StoryStep = {
     await lab.host(victim).power('off')
     const failover = await untilRecovered(lab, guests, victim, startMs)
     expectThat(failover.firstDomainMs <= WITH_POWER_MS, `the first one ${told(failover)}`)
-    return told(failover)
+    const { stdout: timeline } = await lab.pvc(['-q', 'node', 'fence-status', victim], { timeoutMs: 15_000 })
+    expectThat(timeline.includes(guests[0]?.name ?? ''), `the timeline does not name the guests:\n${timeline}`)
+    return `${told(failover)}\n${timeline}`
   },
 }
 
@@ -139,6 +141,9 @@ const primaryDies: StoryStep = {
     return told(failover)
   },
 }
+
+/** What the demo shows of it. */
+export const deathStory: readonly StoryStep[] = [begin, powerCut, comeBack]
 
 /** The steps, each on what the ones before left. */
 export const failover: readonly StoryStep[] = [
