@@ -6,7 +6,7 @@
 /** @type {Record<string, { may: string[], libraries?: string[], node?: true | string[] }>} */
 const law = {
   base: { may: [] },
-  model: { may: ['base'], libraries: ['zod'] },
+  model: { may: ['base'], libraries: ['zod', 'ipaddr.js'] },
   schema: { may: ['base', 'model'], libraries: ['zod'] },
   contract: { may: ['base', 'model'], libraries: ['zod'] },
   ports: { may: ['base', 'model', 'schema'] },

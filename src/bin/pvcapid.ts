@@ -121,7 +121,8 @@ async function serve(config: LoadedConfig): Promise<number> {
   const index = createIndex({ store, clock, log, collections: main, more: others })
   const ceph = createCephCli({ user: config.ceph.adminUser, configFile: config.ceph.configFile })
   const poolStats = new PoolStatsCache({ ceph, clock, log })
-  const defaults = { maxDowntimeMs: config.migration.maxDowntimeMs }
+  const { underlayMtu, bridgeMtu } = config.network
+  const defaults = { maxDowntimeMs: config.migration.maxDowntimeMs, underlayMtu, bridgeMtu }
   const operations = { store, index, ceph, poolStats, clock, log: log.child({ component: 'api' }), defaults }
   const audit = new AuditLog(operations)
   const followers = new StreamFollowers(operations)

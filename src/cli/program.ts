@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { addClusterCommands } from './commands/cluster.ts'
 import { addCompletionCommand } from './commands/completion.ts'
 import { addConnectionCommands } from './commands/connection.ts'
+import { addNetworkCommands } from './commands/network.ts'
 import { addNodeCommands } from './commands/node.ts'
 import { addStorageCommands } from './commands/storage.ts'
 import { addVmCommands } from './commands/vm.ts'
@@ -59,6 +60,7 @@ export function createProgram(host: Host): Command {
   const open = () => new Session(host, globalOptionsOf(program, host))
   addNodeCommands(program, open, host.hostname)
   addVmCommands(program, open)
+  addNetworkCommands(program, open)
   addStorageCommands(program, open)
   addClusterCommands(program, open)
   addConnectionCommands(program, open)

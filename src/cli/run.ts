@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander'
+import { expandOldNetworkOptions } from './commands/network.ts'
 import { expandOldOptions } from './commands/node.ts'
 import { CommandFailure, EXIT, type ExitCode } from './failure.ts'
 import type { Host } from './host.ts'
@@ -19,7 +20,7 @@ export async function runPvc(argv: readonly string[], host: Host): Promise<ExitC
   }
   const program = createProgram(host)
   try {
-    await program.parseAsync(expandOldOptions(argv), { from: 'user' })
+    await program.parseAsync(expandOldNetworkOptions(expandOldOptions(argv)), { from: 'user' })
     return EXIT.done
   } catch (error) {
     if (error instanceof CommanderError) return usageExit(error)

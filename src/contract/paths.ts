@@ -72,6 +72,21 @@ export const ROUTES = {
   vmDecisions: { method: 'GET', path: '/vm/{vm}/decisions', access: 'read-only' },
 
   networkList: { method: 'GET', path: '/network', access: 'read-only' },
+  networkAdd: { method: 'POST', path: '/network', access: 'operator' },
+  networkInfo: { method: 'GET', path: '/network/{vni}', access: 'read-only' },
+  networkAddNamed: { method: 'POST', path: '/network/{vni}', access: 'operator' },
+  networkModify: { method: 'PUT', path: '/network/{vni}', access: 'operator' },
+  networkRemove: { method: 'DELETE', path: '/network/{vni}', access: 'operator' },
+  leaseList: { method: 'GET', path: '/network/{vni}/lease', access: 'read-only' },
+  leaseAdd: { method: 'POST', path: '/network/{vni}/lease', access: 'operator' },
+  leaseInfo: { method: 'GET', path: '/network/{vni}/lease/{mac}', access: 'read-only' },
+  leaseAddNamed: { method: 'POST', path: '/network/{vni}/lease/{mac}', access: 'operator' },
+  leaseRemove: { method: 'DELETE', path: '/network/{vni}/lease/{mac}', access: 'operator' },
+  aclList: { method: 'GET', path: '/network/{vni}/acl', access: 'read-only' },
+  aclAdd: { method: 'POST', path: '/network/{vni}/acl', access: 'operator' },
+  aclInfo: { method: 'GET', path: '/network/{vni}/acl/{description}', access: 'read-only' },
+  aclAddNamed: { method: 'POST', path: '/network/{vni}/acl/{description}', access: 'operator' },
+  aclRemove: { method: 'DELETE', path: '/network/{vni}/acl/{description}', access: 'operator' },
 
   poolList: { method: 'GET', path: '/storage/ceph/pool', access: 'read-only' },
   poolAdd: { method: 'POST', path: '/storage/ceph/pool', access: 'admin' },
@@ -95,7 +110,7 @@ export function routeAddress(id: RouteId): RouteAddress {
 /** Fills the path arguments of a route. Missing ones throw: that is a bug of the caller. */
 export function routePath(id: RouteId, args: Readonly<Record<string, unknown>>): string {
   const path = ROUTES[id].path.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = args[name]
+    const value = typeof args[name] === 'number' ? String(args[name]) : args[name]
     if (typeof value !== 'string' || value === '') throw new Error(`route ${id} needs the argument ${name}`)
     return encodeURIComponent(value)
   })

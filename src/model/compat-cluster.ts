@@ -17,6 +17,7 @@ export type ClusterFacts = {
   readonly nodes: readonly NodeFacts[]
   readonly vms: readonly { readonly spec: VmSpec; readonly status: VmStatus }[]
   readonly poolStats: readonly PoolStats[]
+  readonly networkCount: number
   readonly poolCount: number
   readonly volumeCount: number
   readonly snapshotCount: number
@@ -64,7 +65,7 @@ export function compatCluster(facts: ClusterFacts) {
     upstream_ip: facts.upstreamIp,
     nodes: count(sorted.map((node) => `${daemonState(node)},${domainState(node)}`)),
     vms: count(vms.map(({ state }) => state)),
-    networks: 0,
+    networks: facts.networkCount,
     osds: { total: 0 } as Record<string, number>,
     pools: facts.poolCount,
     volumes: facts.volumeCount,

@@ -157,6 +157,33 @@ const SelfFenceSection = z.strictObject({
     .prefault({}),
 })
 
+const NetworkSection = z.strictObject({
+  /** Device of the cluster network, over which the networks of guests are tunnelled; absent: no managed networks here. */
+  underlayDevice: z.string().min(1).max(15).optional(),
+  /** MTU of the cluster network, the same on every node; managed networks have 50 less. */
+  underlayMtu: z.number().int().min(1280).max(65_535).default(1500),
+  /** Device that carries the VLANs of bridged networks; absent: no bridged networks here. */
+  bridgeDevice: z.string().min(1).max(15).optional(),
+  bridgeMtu: z.number().int().min(576).max(65_535).default(1500),
+  bgp: z
+    .strictObject({
+      asn: z.number().int().min(1).max(4_294_967_294).default(65_500),
+      /** Routers outside, to which coordinators announce the networks of guests. */
+      upstream: z.array(z.strictObject({ address: IpAddress, asn: z.number().int().min(1) })).default([]),
+    })
+    .prefault({}),
+  dns: z
+    .strictObject({
+      /** Resolvers asked for all other names; absent: those of the host. */
+      forwarders: z.array(IpAddress).default([]),
+      /** Who may copy whole zones, as addresses or networks. */
+      allowTransfer: z.array(z.string()).default([]),
+      /** Name servers of the zones are named below this domain. */
+      domain: z.string().default('pvc.local'),
+    })
+    .prefault({}),
+})
+
 const RecoverySection = z.strictObject({
   /** Starts at the same time per target. */
   parallel: z.number().int().min(1).max(64).default(4),
@@ -202,6 +229,7 @@ export const Config = z.strictObject({
   fencing: FencingSection.prefault({}),
   selfFence: SelfFenceSection.prefault({}),
   recovery: RecoverySection.prefault({}),
+  network: NetworkSection.prefault({}),
   /** Default: nobody can switch this node's power. */
   power: PowerSection.default({ method: 'none' }),
   /** Where nodes ask each other. */

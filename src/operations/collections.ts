@@ -1,6 +1,7 @@
 import type { Watched } from '../view/collection.ts'
 import {
   clusterCollection,
+  networksCollection,
   nodesCollection,
   primaryCollections,
   storageCollections,
@@ -23,6 +24,6 @@ export function apiCollections(): ApiCollections {
       nodesCollection(['status', 'stats', 'alive', 'flush', 'fence', 'readiness']),
       vmsCollection({ index: 0, of: 2 }),
     ],
-    more: [[vmsCollection({ index: 1, of: 2 })], [...storageCollections(), tokensCollection()]],
+    more: [[vmsCollection({ index: 1, of: 2 })], [...storageCollections(), networksCollection(), tokensCollection()]],
   }
 }

@@ -16,7 +16,7 @@ export type OperationsDeps = {
   readonly clock: Clock
   readonly log: Log
   /** What the configuration says where a request does not. */
-  readonly defaults: { readonly maxDowntimeMs: number }
+  readonly defaults: { readonly maxDowntimeMs: number; readonly underlayMtu: number; readonly bridgeMtu: number }
 }
 
 /** How long a change waits for the index to show it; after that it is answered all the same, because it was made. */

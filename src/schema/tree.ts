@@ -6,6 +6,7 @@ import { VmArrival, VmDocument, VmNameReservation, VmStatus } from '../model/dom
 import { FenceJournal, FenceOrder } from '../model/fence.ts'
 import { FlushRun, FlushTurn } from '../model/flush.ts'
 import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
+import { DhcpLease, DhcpReservation, Network, NetworkAcls, type Vni } from '../model/network.ts'
 import { NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
 import { FenceTestWish, PowerDocument, Readiness } from '../model/power.ts'
 import { Pool, Volume } from '../model/storage.ts'
@@ -39,6 +40,10 @@ const codecs = {
   consoleHead: json(ConsoleHead),
   consoleSegment,
   follower: json(StreamFollower),
+  network: json(Network),
+  lease4: json(DhcpLease),
+  reservation: json(DhcpReservation),
+  acls: json(NetworkAcls),
   pool: json(Pool),
   volume: json(Volume),
   token: json(AuthToken),
@@ -107,6 +112,15 @@ export const tree = {
   vmNames: dir('/vmnames', codecs.vmName),
   /** Ephemeral: whose turn it is to move VMs off a node or back; the lowest number has it, the name begins with its node. */
   flushTurns: dir('/locks/flush', codecs.flushTurn),
+  networks: dir('/networks', codecs.network),
+  network: (vni: Vni) => ({
+    spec: { path: `/networks/${vni}`, codec: codecs.network } satisfies Key<Network>,
+    acls: { path: `/networks/${vni}/acls`, codec: codecs.acls } satisfies Key<NetworkAcls>,
+    /** By MAC address. */
+    reservations: dir(`/networks/${vni}/reservations`, codecs.reservation),
+    /** By IP address; written by the primary. */
+    leases: dir(`/networks/${vni}/leases`, codecs.lease4),
+  }),
   pools: dir('/storage/pools', codecs.pool),
   pool: (name: PoolName) => ({ path: `/storage/pools/${name}`, codec: codecs.pool }) satisfies Key<Pool>,
   volumes: (pool: PoolName) => dir(`/storage/volumes/${pool}`, codecs.volume),
@@ -128,6 +142,7 @@ export const TREE_DIRS: readonly string[] = [
   '/vmnames',
   '/locks',
   '/locks/flush',
+  '/networks',
   '/storage',
   '/storage/pools',
   '/storage/volumes',

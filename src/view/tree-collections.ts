@@ -1,5 +1,6 @@
 /** The collections of our tree, each with the rule by which its documents never go backwards. */
 import { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
+import { Vni } from '../model/network.ts'
 import { tree } from '../schema/tree.ts'
 import { directory, document, type Watched, type WatchedDocument } from './collection.ts'
 
@@ -62,6 +63,20 @@ export function vmsCollection(shard: Shard = { index: 0, of: 1 }): Watched {
 
 export function vmNamesCollection(): Watched {
   return directory(tree.vmNames.path, (name) => [document(tree.vmNames.child(name))])
+}
+
+/** Every network with its rules, reservations and leases. */
+export function networksCollection(): Watched {
+  return directory(tree.networks.path, (name) => {
+    const keys = tree.network(Vni.parse(Number(name)))
+    const generation = { order: (document: { readonly generation: number }) => document.generation }
+    return [
+      document(keys.spec, generation),
+      document(keys.acls, generation),
+      directory(keys.reservations.path, (mac) => [document(keys.reservations.child(mac))]),
+      directory(keys.leases.path, (address) => [document(keys.leases.child(address))]),
+    ]
+  })
 }
 
 /** Pools, and the volumes of each pool. */

@@ -177,7 +177,15 @@ export async function startCluster(options: { readonly auth?: boolean } = {}): P
   const index = createIndex({ store, clock, log, collections: main, more: others })
   await index.ready(1000)
   const poolStats = new PoolStatsCache({ ceph, clock, log })
-  const operations = { store, index, ceph, poolStats, clock, log, defaults: { maxDowntimeMs: 300 } }
+  const operations = {
+    store,
+    index,
+    ceph,
+    poolStats,
+    clock,
+    log,
+    defaults: { maxDowntimeMs: 300, underlayMtu: 1500, bridgeMtu: 1500 },
+  }
   const deps: ApiDeps = {
     ...operations,
     audit: new AuditLog(operations),

@@ -7,6 +7,7 @@ import {
   setMaintenance,
   untilMaintenanceAcknowledged,
 } from '../../operations/coordinator.ts'
+import { readNetworks } from '../../operations/network-view.ts'
 import { eachVm, primaryNode, readCluster, readNodes, readPools, readVolumes } from '../../operations/view.ts'
 import type { Handlers } from '../handler.ts'
 
@@ -38,6 +39,7 @@ export const clusterHandlers = {
       nodes: readNodes(index),
       vms: [...eachVm(index)].map(({ spec, status }) => ({ spec: spec.value, status })),
       poolStats: pools.flatMap(({ name }) => stats.get(name) ?? []),
+      networkCount: readNetworks(deps.index).length,
       poolCount: pools.length,
       volumeCount: volumes.length,
       snapshotCount: volumes.reduce((sum, { info }) => sum + info.snapshotCount, 0),
