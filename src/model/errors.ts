@@ -35,7 +35,8 @@ export const ERROR_CODES = {
   PVC_CEPH_NOT_FOUND: 'The pool, volume or snapshot does not exist in Ceph.',
   PVC_CEPH_EXISTS: 'The pool, volume or snapshot exists already in Ceph.',
   PVC_CEPH_BUSY: 'The pool, volume or snapshot is in use, so Ceph refuses the change.',
-  PVC_NETWORK_FAILED: 'A network command of this host (ip, arping, ndptool) failed; its message says why.',
+  PVC_NETWORK_FAILED:
+    'A network device or service of this node could not be looked at or changed; the message says why.',
   PVC_VOLUME_LOCKED: 'A volume is locked by another client.',
   PVC_CONSOLE_UNREADABLE: 'The log file of a guest console cannot be read; the message says why.',
   PVC_XML_INVALID: 'The VM definition is not valid libvirt XML; the message gives line and reason.',
