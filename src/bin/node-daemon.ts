@@ -16,6 +16,7 @@ import { createHost } from '../adapters/host/host.ts'
 import { takeInstanceLock } from '../adapters/host/instance-lock.ts'
 import { startHypervisor } from '../adapters/libvirt/hypervisor.ts'
 import { bootTimeNs, closeInheritedFds, sdNotify } from '../adapters/libvirt/system.ts'
+import { createLinks } from '../adapters/links/links.ts'
 import { createLog } from '../adapters/log/pino-log.ts'
 import { createSupervisor } from '../adapters/systemd/supervisor.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
@@ -96,6 +97,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       rebootCommand: config.node.rebootCommand,
     }),
     link,
+    links: createLinks({ clock, log: log.child({ component: 'links' }) }),
     supervisor,
     coordinator: state,
     clock,

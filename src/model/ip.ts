@@ -19,7 +19,7 @@ export function parseSubnet(text: string): Subnet | undefined {
   if (prefixLength < 1 || prefixLength > (family === 4 ? 32 : 128)) return undefined
   const first = ipaddr.parse(address).toString()
   const subnet: Subnet = { family, first, prefixLength }
-  return number(first) === firstNumber(subnet) ? subnet : undefined
+  return addressNumber(first) === firstNumber(subnet) ? subnet : undefined
 }
 
 /** Notation of a subnet. */
@@ -30,7 +30,7 @@ export function formatSubnet({ first, prefixLength }: Subnet): string {
 /** Whether the address lies in the network. */
 export function contains(subnet: Subnet, address: string): boolean {
   if (addressFamily(address) !== subnet.family) return false
-  const value = number(address)
+  const value = addressNumber(address)
   return value >= firstNumber(subnet) && value <= lastNumber(subnet)
 }
 
@@ -43,7 +43,7 @@ export function overlaps(a: Subnet, b: Subnet): boolean {
 export function isHostAddress(subnet: Subnet, address: string): boolean {
   if (!contains(subnet, address)) return false
   if (subnet.family === 6 || subnet.prefixLength >= 31) return true
-  const value = number(address)
+  const value = addressNumber(address)
   return value !== firstNumber(subnet) && value !== lastNumber(subnet)
 }
 
@@ -59,7 +59,7 @@ export function lastAddress(subnet: Subnet): string {
 
 /** Negative, 0 or positive as `a` comes before, is, or comes after `b`. Both must be addresses of one family. */
 export function compareAddresses(a: string, b: string): number {
-  const difference = number(a) - number(b)
+  const difference = addressNumber(a) - addressNumber(b)
   return difference < 0n ? -1 : difference > 0n ? 1 : 0
 }
 
@@ -79,7 +79,8 @@ export function reverseName(address: string): string {
     .join('.')}.ip6.arpa.`
 }
 
-function number(address: string): bigint {
+/** An address as a number. */
+export function addressNumber(address: string): bigint {
   return ipaddr
     .parse(address)
     .toByteArray()
@@ -97,7 +98,7 @@ function hostBits({ family, prefixLength }: Subnet): bigint {
 }
 
 function firstNumber(subnet: Subnet): bigint {
-  return (number(subnet.first) >> hostBits(subnet)) << hostBits(subnet)
+  return (addressNumber(subnet.first) >> hostBits(subnet)) << hostBits(subnet)
 }
 
 function lastNumber(subnet: Subnet): bigint {

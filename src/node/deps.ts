@@ -9,6 +9,7 @@ import type { NodeFiles } from '../ports/files.ts'
 import type { Guard } from '../ports/guard.ts'
 import type { Host, Supervisor } from '../ports/host.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
+import type { Links } from '../ports/links.ts'
 import type { Log } from '../ports/log.ts'
 import type { LocalServer, PeerNetwork, Peers } from '../ports/peer.ts'
 import type { PowerVault } from '../ports/power.ts'
@@ -47,6 +48,8 @@ export type NodeDeps = {
   readonly guard: Guard
   readonly host: Host
   readonly link: ClusterLink
+  /** Undefined: no networks of guests are kept on this machine. */
+  readonly links?: Links | undefined
   readonly supervisor: Supervisor
   /** What the coordinator part says of this node. */
   readonly coordinator: Signal<CoordinatorState>

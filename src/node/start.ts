@@ -10,7 +10,7 @@ import { errorChain } from '../model/errors.ts'
 import type { DaemonState } from '../model/node.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
 import { createIndex, type Index } from '../view/index.ts'
-import { clusterCollection, nodesCollection, vmsCollection } from '../view/tree-collections.ts'
+import { clusterCollection, networksCollection, nodesCollection, vmsCollection } from '../view/tree-collections.ts'
 import { createAbleSignal } from './able.ts'
 import type { NodeDaemon, NodeDeps } from './deps.ts'
 import { createDomainManager } from './domain/manager.ts'
@@ -25,6 +25,8 @@ import { createSeqKeeper, type SeqKeeper } from './keepalive/seq-guard.ts'
 import { createMembership } from './membership/create.ts'
 import type { Membership } from './membership/membership.ts'
 import { createNeighbours, type Neighbours } from './neighbours.ts'
+import { createNetworkPart } from './network/part.ts'
+import type { NetworkLinks } from './network/reconcile.ts'
 import { buildQuarantine } from './quarantine/create.ts'
 import type { OwnBlocklistWatch } from './quarantine/own-blocklist.ts'
 import type { Quarantine } from './quarantine/quarantine.ts'
@@ -46,8 +48,11 @@ type Parts = {
   readonly selfFence: SelfFence
   readonly hostChecks: HostChecks
   readonly neighbours: Neighbours
+  readonly networks: NetworkLinks
 }
 
+/** What this node follows. */
+const COLLECTIONS = [clusterCollection(), nodesCollection(['status']), vmsCollection(), networksCollection()]
 /** Starts at once on this node; more would fight for its CPUs while they boot. */
 const PARALLEL_STARTS = 4
 const PROGRESS_RETRY_MS = 500
@@ -111,6 +116,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
   quarantine.start()
   parts.hostChecks.start()
   parts.neighbours.start()
+  parts.networks.start()
   progress.trigger()
   supervisor.ready()
 
@@ -142,8 +148,7 @@ async function build(deps: NodeDeps): Promise<Parts> {
   const seqs = createSeqKeeper({ files, faults, log: log.child({ component: 'seqs' }) })
   await seqs.load()
   const membership = await createMembership(deps, faults, seqs)
-  const collections = [clusterCollection(), nodesCollection(['status']), vmsCollection()]
-  const index = createIndex({ store, clock, log, collections })
+  const index = createIndex({ store, clock, log, collections: COLLECTIONS })
   const directory = createVmDirectory(index)
   const daemon = new MutableSignal<DaemonState>('init')
   const { intervalMs } = config.heartbeat
@@ -197,7 +202,8 @@ async function build(deps: NodeDeps): Promise<Parts> {
   })
   const hostChecks = createHostChecks(deps, faults)
   const neighbours = createNeighbours({ deps, faults, index, membership, wake: (vm) => manager.wake(vm) })
-  const loops = { collector, heartbeat, manager, flush, selfFence, quarantine, hostChecks, neighbours }
+  const networks = createNetworkPart(deps, faults, index)
+  const loops = { collector, heartbeat, manager, flush, selfFence, quarantine, hostChecks, neighbours, networks }
   return { daemon, faults, seqs, membership, index, ...loops }
 }
 
@@ -262,6 +268,7 @@ async function takeDown(deps: NodeDeps, parts: Parts): Promise<void> {
     parts.manager.stop(),
     parts.hostChecks.stop(),
     parts.neighbours.stop(),
+    parts.networks.stop(),
   ]
   await bounded('the domain part', STOP_DOMAINS_MS, Promise.all(loops))
   parts.collector.stop()
