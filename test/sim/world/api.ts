@@ -59,7 +59,7 @@ export class Api {
       poolStats: new PoolStatsCache({ ceph, clock, log }),
       clock,
       log,
-      defaults: { maxDowntimeMs: 300 },
+      defaults: { maxDowntimeMs: 300, underlayMtu: 1500, bridgeMtu: 1500 },
     }
   }
 
