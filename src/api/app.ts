@@ -22,6 +22,7 @@ import { nodeFlushHandlers } from './handlers/node-flush.ts'
 import { storageHandlers } from './handlers/storage.ts'
 import { streamHandlers } from './handlers/stream.ts'
 import { vmHandlers } from './handlers/vm.ts'
+import { vmLocksHandlers } from './handlers/vm-locks.ts'
 import { vmMoveHandlers } from './handlers/vm-move.ts'
 import { Journal } from './journal.ts'
 import { VmJson } from './vm-json.ts'
@@ -37,6 +38,7 @@ const HANDLERS = {
   ...streamHandlers,
   ...vmHandlers,
   ...vmMoveHandlers,
+  ...vmLocksHandlers,
 } satisfies Handlers
 
 /** Largest request: a definition and its arguments. Uploads will have a route of their own. */

@@ -38,6 +38,17 @@ export const Node = z.object({
     used: z.number(),
     free: z.number(),
   }),
+  /** What the last fence test found; null: none was made. Added in 2.0. */
+  fence_test: z
+    .object({
+      /** ready, weak or unready, as `grade` of the test itself. */
+      grade: z.string(),
+      /** Milliseconds since 1970. */
+      tested_at: z.number(),
+      /** Messages of the checks that failed. */
+      problems: z.array(z.string()),
+    })
+    .nullable(),
   interfaces: z.record(z.string(), z.record(z.string(), z.union([z.number(), z.string()]))),
 })
 export type Node = z.infer<typeof Node>

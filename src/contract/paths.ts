@@ -69,6 +69,7 @@ export const ROUTES = {
   vmConsoleStream: { method: 'GET', path: '/vm/{vm}/console/stream', access: 'read-only', isStream: true },
   vmNode: { method: 'GET', path: '/vm/{vm}/node', access: 'read-only' },
   vmMove: { method: 'POST', path: '/vm/{vm}/node', access: 'operator' },
+  vmFlushLocks: { method: 'POST', path: '/vm/{vm}/locks', access: 'operator' },
   vmDecisions: { method: 'GET', path: '/vm/{vm}/decisions', access: 'read-only' },
 
   networkList: { method: 'GET', path: '/network', access: 'read-only' },

@@ -10,6 +10,7 @@ import type { Route } from './route.ts'
 import { storageRoutes } from './storage.ts'
 import { streamRoutes } from './stream.ts'
 import { vmRoutes } from './vm.ts'
+import { vmLocksRoutes } from './vm-locks.ts'
 import { vmMoveRoutes } from './vm-move.ts'
 
 /** Every route with its schemas. The client imports only types from here and plain data from paths.ts. */
@@ -21,6 +22,7 @@ export const CONTRACT = {
   ...nodeFenceTestRoutes,
   ...vmRoutes,
   ...vmMoveRoutes,
+  ...vmLocksRoutes,
   ...streamRoutes,
   ...networkRoutes,
   ...storageRoutes,

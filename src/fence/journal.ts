@@ -48,7 +48,7 @@ export function opened(
 
 /** Nothing irreversible had been done, and the node is not to be fenced. */
 export function takenBack(journal: FenceJournal): FenceJournal {
-  return { ...journal, state: 'closed', orderedBy: '', stuck: '' }
+  return { ...journal, state: 'closed', stuck: '' }
 }
 
 /** The life is over for ever. */
@@ -65,9 +65,9 @@ export function withVictims(journal: FenceJournal, changed: readonly Victim[]): 
   return { ...journal, victims: [...kept, ...changed.filter(({ uuid }) => !known.has(uuid))] }
 }
 
-/** The node has purged itself and may start again under a new life. */
+/** The node has purged itself and may start again under a new life. Who asked for the fence stays, for people who look later. */
 export function closed(journal: FenceJournal): FenceJournal {
-  return { ...journal, state: 'closed', addresses: [], orderedBy: '', stuck: '' }
+  return { ...journal, state: 'closed', addresses: [], stuck: '' }
 }
 
 /** `12.3 s`. */

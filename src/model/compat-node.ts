@@ -1,6 +1,7 @@
 import { FAULT_DELTA, type Fault } from './fault.ts'
 import type { FenceJournal } from './fence.ts'
 import type { DaemonState, DomainState, NodeSpec, NodeStats, NodeStatus } from './node.ts'
+import { type Readiness, readinessGrade } from './power.ts'
 
 /** Everything the cluster knows of one node. */
 export type NodeFacts = {
@@ -12,6 +13,8 @@ export type NodeFacts = {
   readonly isAlive: boolean
   /** State of its fence journal; undefined: not looked at, or it has none. */
   readonly fence?: FenceJournal['state'] | undefined
+  /** Its last fence test; undefined: not looked at, or it was never tested. */
+  readonly readiness?: Readiness | undefined
 }
 
 /**
@@ -67,6 +70,13 @@ export function healthOf(faults: readonly Fault[]): number {
   )
 }
 
+function shownReadiness({ readiness }: NodeFacts) {
+  if (readiness === undefined) return null
+  const { at, checks } = readiness
+  const problems = checks.filter(({ isOk }) => !isOk).map(({ message }) => message)
+  return { grade: readinessGrade(checks) as string, tested_at: at, problems }
+}
+
 /** A node as the API v1 shows it. `running` are the names of the VMs that run there. */
 export function compatNode(node: NodeFacts, primary: string | undefined, running: readonly string[], nowMs: number) {
   const { spec, status, stats } = node
@@ -104,6 +114,7 @@ export function compatNode(node: NodeFacts, primary: string | undefined, running
       used: resources?.memoryUsedMiB ?? 0,
       free: resources?.memoryFreeMiB ?? 0,
     },
+    fence_test: shownReadiness(node),
     interfaces: stats?.interfaces ?? {},
   }
 }

@@ -97,6 +97,7 @@ export function readNode(index: DocumentIndex, name: string): NodeFacts | undefi
     stats: index.get(keys.stats)?.value,
     isAlive: index.get(keys.alive) !== undefined,
     fence: index.get(keys.fence)?.value.state,
+    readiness: index.get(keys.readiness)?.value,
   }
 }
 

@@ -30,6 +30,20 @@ describe('pvc node', () => {
     { title: 'Details', argv: ['node', 'info', 'hv1'], routes: info },
     { title: 'All details of this machine', argv: ['node', 'info', '-f', 'long'], routes: info },
     {
+      title: 'It could not be fenced',
+      argv: ['-q', 'node', 'info', 'hv1'],
+      routes: {
+        'GET /node/hv1': {
+          json: [node({ fence_test: { grade: 'unready', tested_at: 0, problems: ['the BMC refuses the login'] } })],
+        },
+      },
+    },
+    {
+      title: 'It was never tested',
+      argv: ['-q', 'node', 'info', 'hv1'],
+      routes: { 'GET /node/hv1': { json: [node({ fence_test: null })] } },
+    },
+    {
       title: 'An answer that is an object',
       argv: ['-q', 'node', 'info', 'hv1', '-f', 'json'],
       routes: { 'GET /node/hv1': { json: { name: 'hv1', interfaces: {}, health_plugins: [] } } },

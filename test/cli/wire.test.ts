@@ -40,6 +40,7 @@ const routes = {
   'POST /vm/newvm/meta': message,
   'POST /vm/newvm/state': message,
   'POST /vm/newvm/node': message,
+  'POST /vm/newvm/locks': { json: { message: 'Done.', locks: [] } },
   'POST /vm/newvm/tags': message,
   'GET /vm/newvm/tags': { json: { name: 'newvm', tags: [] } },
   'GET /storage/ceph/pool': { json: pools },
@@ -106,6 +107,8 @@ const records: readonly (readonly [command: string, ...requests: string[]])[] = 
   ['network acl list 900 --in', 'GET /network/900/acl?direction=in'],
   ['network acl list 900 --out web', 'GET /network/900/acl?limit=web&direction=out'],
   ['network acl remove 900 allowssh -y', 'DELETE /network/900/acl/allowssh'],
+  // Differs: the older client then asks for the task that does it; here it is done.
+  ['vm flush-locks newvm', 'POST /vm/newvm/locks'],
   ['vm list', 'GET /vm?negate=False', 'GET /network'],
   ['vm list vm000', 'GET /vm?limit=vm000&negate=False', 'GET /network'],
   ['vm list -t hv1 -s start -g prod', 'GET /vm?node=hv1&state=start&tag=prod&negate=False', 'GET /network'],

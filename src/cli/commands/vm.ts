@@ -3,6 +3,7 @@ import { addVmLogCommand } from './log.ts'
 import { addGroup, type OpenSession } from './options.ts'
 import { addVmDefinitionCommands } from './vm-define.ts'
 import { addVmViewCommands } from './vm-list.ts'
+import { addVmLocksCommand } from './vm-locks.ts'
 import { addVmModifyCommand } from './vm-modify.ts'
 import { addVmMoveCommands } from './vm-move.ts'
 import { addVmPartCommands } from './vm-part.ts'
@@ -15,6 +16,7 @@ export function addVmCommands(program: Command, open: OpenSession): void {
   addVmModifyCommand(vm, open)
   addVmStateCommands(vm, open)
   addVmMoveCommands(vm, open)
+  addVmLocksCommand(vm, open)
   addVmPartCommands(vm, open)
   addVmViewCommands(vm, open)
   addVmLogCommand(vm, open)

@@ -1,7 +1,8 @@
 import type { FenceTest } from '../../contract/node-fence-test.ts'
 import type { ColourName, Palette } from './colour.ts'
 
-const GRADES: Readonly<Record<string, readonly [ColourName, string]>> = {
+/** Words and colour of a grade, as the end of a sentence about the node. */
+export const FENCE_GRADES: Readonly<Record<string, readonly [ColourName, string]>> = {
   ready: ['green', 'could be fenced'],
   weak: ['yellow', 'could be fenced in one way only'],
   unready: ['red', 'could NOT be fenced'],
@@ -14,7 +15,7 @@ export function formatFenceTests(tests: readonly FenceTest[], palette: Palette):
 }
 
 function formatFenceTest({ node, grade, checks }: FenceTest, palette: Palette): string {
-  const [colour, words] = GRADES[grade] ?? ['yellow', grade]
+  const [colour, words] = FENCE_GRADES[grade] ?? ['yellow', grade]
   const width = Math.max(0, ...checks.map(({ name }) => name.length))
   const lines = checks.map(({ name, ok, message }) => {
     const mark = ok ? palette.green('ok ') : palette.red('BAD')

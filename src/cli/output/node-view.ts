@@ -1,5 +1,6 @@
 import type { Node } from '../../contract/node.ts'
 import { type ColourName, healthColour, type Palette } from './colour.ts'
+import { FENCE_GRADES } from './fence-test-view.ts'
 import { type Cell, type Field, formatFields, formatTable, type Section } from './table.ts'
 
 const DAEMON_COLOURS: Readonly<Record<string, ColourName>> = {
@@ -83,6 +84,18 @@ function healthDetails(node: Node, isLong: boolean): string[] {
     .map((detail) => `${detail.name}: ${detail.message}`)
 }
 
+/** Servers of older versions say nothing of it. */
+function fenceTestFields({ fence_test: test }: Node): readonly Field[] {
+  if (test === undefined) return []
+  if (test === null) return [['Fence Test', { text: 'was not made yet', colour: 'yellow' }]]
+  const [colour, words] = FENCE_GRADES[test.grade] ?? ['yellow', test.grade]
+  const text = `${words} (${new Date(test.tested_at).toISOString()})`
+  return [
+    ['Fence Test', { text, colour }],
+    ['Fence Problems', test.problems.length > 0 ? test.problems : undefined],
+  ]
+}
+
 /** `pvc node info`; long adds all health checks, system facts and interfaces. */
 export function formatNodeInfo(node: Node, isLong: boolean, palette: Palette): string {
   const details = healthDetails(node, isLong)
@@ -107,6 +120,7 @@ export function formatNodeInfo(node: Node, isLong: boolean, palette: Palette): s
       ['Daemon State', daemonCell(node)],
       ['Coordinator State', coordinatorCell(node)],
       ['Domain State', domainCell(node)],
+      ...fenceTestFields(node),
       ...(isLong ? long : []),
       undefined,
       ['Active VM Count', String(node.domains_count)],

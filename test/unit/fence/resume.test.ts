@@ -118,6 +118,17 @@ describe('the return of a node', () => {
     expect(must(world.primary).storage.effects.filter((effect) => effect.startsWith('unblocklist'))).toEqual([])
   })
 
+  it('remembers who ordered the fence when it is over', async () => {
+    world = await FenceWorld.open()
+    await world.reign()
+    await world.order('n2', { kind: 'fence', seq: 0 })
+    await world.untilState('n2', 'recovered', 5000)
+    world.ceph.unblocklist('10.0.1.2:0/0')
+    await world.say('n2', { ack: 1 })
+    await world.untilState('n2', 'closed', 5000)
+    expect((await world.journal('n2')).orderedBy).toBe('alice')
+  })
+
   it('does not end by an acknowledgement of an earlier opening', async () => {
     await fenced()
     world.ceph.unblocklist('10.0.1.2:0/0')
