@@ -27,8 +27,11 @@ const modules = [
   ...['failover', 'net_failover', 'virtio_net', 'button', 'evdev', 'virtio_console', 'virtio_balloon'],
   'virtio-rng',
 ]
-const applets =
-  'sh mount insmod sleep cat echo ls dd head printf udhcpc ip ifconfig route poweroff reboot grep cut tr sync mkdir test'
+const applets = [
+  'sh mount insmod sleep cat echo ls dd head printf udhcpc ip ifconfig route poweroff reboot grep cut tr sync mkdir test',
+  // Not for its own init: what stories run in it through the agent.
+  'ping ping6 wget nslookup nc arping hostname kill tail wc sed awk udhcpc6',
+].join(' ')
 
 const sh = (script: string, timeoutMs = 120_000): Promise<{ stdout: string }> =>
   run([], ['bash', '-euo', 'pipefail', '-c', script], { timeoutMs })

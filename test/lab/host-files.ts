@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { stringify } from 'yaml'
+import { frrService, guestNetworkFiles, hostRoutes, networkConfig } from './guest-network-files.ts'
 import {
   bmcAddress,
   bmcLogin,
@@ -65,7 +66,7 @@ export function zooKeeperMembers(hosts: number): ZooKeeperMember[] {
 /** Services every host of this number runs; daemons start only when told to. */
 export function hostServices(index: number, hosts: number): string[] {
   const coordinator = coordinators(hosts).includes(index)
-  return ['virtlogd', 'libvirtd', 'guard', 'pvcnoded', ...(coordinator ? ['zookeeper', 'pvcapid'] : [])]
+  return ['virtlogd', 'libvirtd', 'frr', 'guard', 'pvcnoded', ...(coordinator ? ['zookeeper', 'pvcapid'] : [])]
 }
 
 function bootScript(index: number): string {
@@ -83,6 +84,7 @@ link set ${networks.cluster.device} master br0 up
 addr add ${own('cluster')} dev br0
 link set br0 up
 ${plain.map((network) => `addr add ${own(network)} dev ${networks[network].device}\nlink set ${networks[network].device} up`).join('\n')}
+${hostRoutes}
 LINKS
 `
 }
@@ -137,6 +139,7 @@ export function pvcConfig(dir: string, index: number, hosts: number): Record<str
     },
     zookeeper: { servers: zooKeeperMembers(hosts).map((m) => `${m.address}:${m.clientPort}`) },
     ceph: { secretUuid },
+    network: networkConfig,
     power: {
       method: 'ipmi',
       host: bmcAddress(index),
@@ -158,6 +161,7 @@ function withUsers(file: string, wanted: readonly string[]): string {
 function identityFiles(index: number, hosts: number): Record<string, string> {
   const all = Array.from({ length: hosts }, (_, i) => `${hostAddress('cluster', i + 1)} ${hostName(i + 1)}`)
   return {
+    ...guestNetworkFiles(),
     'etc/hosts': `127.0.0.1 localhost\n${roomAddress('cluster')} root\n${all.join('\n')}\n`,
     'etc/passwd': withUsers('/etc/passwd', ['libvirt-qemu:x:64055:64055:libvirt:/var/lib/libvirt:/usr/sbin/nologin']),
     'etc/group': withUsers('/etc/group', ['libvirt-qemu:x:64055:', 'kvm:x:64056:', 'libvirt:x:64057:']),
@@ -207,6 +211,7 @@ export function writeHostFiles(dir: string, index: number, lab: LabFacts): void 
     put(join(own, 'fs/etc/libvirt/hooks/qemu'), readFileSync(join(repoDir, 'systemd/libvirt-hook/qemu'), 'utf8'), 0o755)
   putService(own, 'virtlogd', 'exec virtlogd')
   putService(own, 'libvirtd', 'exec libvirtd --listen')
+  putService(own, 'frr', frrService)
   putService(own, 'guard', `exec ${join(repoDir, 'native/guard/build/pvc-guard')} --run /run/pvc`)
   putZooKeeper(own, index, hosts)
   put(join(own, 'fs/etc/pvc/pvc.yaml'), stringify(pvcConfig(dir, index, hosts)))

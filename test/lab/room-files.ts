@@ -1,5 +1,6 @@
 /** The machine room: switches, DHCP for guests, and one BMC per host. */
 import { join } from 'node:path'
+import { roomRoutes } from './guest-network-files.ts'
 import { put, putService } from './host-files.ts'
 import { bmcAddress, bmcLogin, hostName, labSourceDir, networkNames, networks, roomAddress } from './plan.ts'
 
@@ -16,7 +17,7 @@ sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0
 for f in iptables ip6tables arptables; do sysctl -qw net.bridge.bridge-nf-call-$f=0 2>/dev/null; done
 ip -batch - <<LINKS
 link set lo up
-${[...bridges, ...bmcs].join('\n')}
+${[...bridges, ...bmcs, roomRoutes].join('\n')}
 LINKS
 `
 }
