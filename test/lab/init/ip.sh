@@ -10,7 +10,7 @@ case " $* " in
   esac
   exec "$real" "$@" <<<"$batch"
   ;;
-*' -json '*' -details '*)
+*' -json -details '*)
   for vlan in /run/vlan/*; do [ ! -e "$vlan" ] || exec python3 LAB_INIT/ip-vlan.py "$@"; done
   ;;
 esac
