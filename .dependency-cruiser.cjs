@@ -9,7 +9,8 @@ const law = {
   model: { may: ['base'], libraries: ['zod', 'ipaddr.js'] },
   schema: { may: ['base', 'model'], libraries: ['zod'] },
   contract: { may: ['base', 'model'], libraries: ['zod'] },
-  ports: { may: ['base', 'model', 'schema'] },
+  // node:stream for the type of a connection.
+  ports: { may: ['base', 'model', 'schema'], node: ['stream'] },
   view: { may: ['base', 'model', 'schema', 'ports'] },
   node: { may: ['base', 'model', 'schema', 'ports', 'view'] },
   coordinator: { may: ['base', 'model', 'schema', 'ports', 'view'] },
@@ -17,13 +18,13 @@ const law = {
   console: { may: ['base', 'model', 'schema', 'ports', 'view'] },
   operations: { may: ['base', 'model', 'schema', 'ports', 'view'] },
   worker: { may: ['base', 'model', 'schema', 'ports', 'operations'] },
-  // node:crypto for hashing and constant-time comparison of tokens, node:stream for answers that last.
+  // node:crypto for hashing and constant-time comparison of tokens, node:stream and node:http for answers that last.
   api: {
     may: ['base', 'model', 'contract', 'ports', 'operations', 'view'],
     libraries: ['fastify', '@fastify/[^/]+', 'zod'],
-    node: ['crypto', 'stream'],
+    node: ['crypto', 'http', 'stream'],
   },
-  cli: { may: ['base', 'model', 'contract'], libraries: ['commander', 'zod'], node: true },
+  cli: { may: ['base', 'model', 'contract'], libraries: ['commander', 'ws', 'zod'], node: true },
   adapters: { may: ['base', 'model', 'schema', 'ports'], libraries: ['.+'], node: true },
   bin: { may: ['.+'], libraries: ['.+'], node: true },
 }

@@ -21,6 +21,7 @@ const host: Host = {
   readInput: unavailable,
   ask: unavailable,
   onInterrupt: () => () => undefined,
+  takeTerminal: unavailable,
   page: unavailable,
   runEditor: unavailable,
   parseYaml: unavailable,

@@ -23,7 +23,7 @@ function schemaOf(type: z.ZodType, io: 'input' | 'output'): Schema {
 
 function operationOf(id: RouteId): Schema {
   const route: Route = CONTRACT[id]
-  const { path, form = [], access, isStream } = routeAddress(id)
+  const { path, form = [], access, isStream, isSocket } = routeAddress(id)
   const input = schemaOf(route.input, 'input') as { properties?: Record<string, Schema>; required?: string[] }
   const isRequired = (name: string): boolean => input.required?.includes(name) ?? false
   const entries = Object.entries(input.properties ?? {})
@@ -49,12 +49,16 @@ function operationOf(id: RouteId): Schema {
       ? { requestBody: { content: { 'application/x-www-form-urlencoded': { schema: body } } } }
       : {}),
     responses: {
-      200: {
-        description: 'Done.',
-        content: {
-          [isStream ? 'text/event-stream' : 'application/json']: { schema: schemaOf(route.output, 'output') },
-        },
-      },
+      ...(isSocket
+        ? { 101: { description: 'The connection is a WebSocket from now on.' } }
+        : {
+            200: {
+              description: 'Done.',
+              content: {
+                [isStream ? 'text/event-stream' : 'application/json']: { schema: schemaOf(route.output, 'output') },
+              },
+            },
+          }),
       default: {
         description: `Refused or failed: ${[...route.errors, ...COMMON_ERRORS].join(', ')}.`,
         content: { 'application/json': { schema: { $ref: '#/components/schemas/Failure' } } },

@@ -25,6 +25,7 @@ import { vmHandlers } from './handlers/vm.ts'
 import { vmLocksHandlers } from './handlers/vm-locks.ts'
 import { vmMoveHandlers } from './handlers/vm-move.ts'
 import { Journal } from './journal.ts'
+import { Tunnel, Upgrades } from './tunnel.ts'
 import { VmJson } from './vm-json.ts'
 
 const HANDLERS = {
@@ -62,6 +63,8 @@ export function buildApp(deps: ApiDeps, options: AppOptions = {}): FastifyInstan
   const app = createServer(options)
   const vmJson = options.vmJson ?? new VmJson(deps.index)
   const journal = new Journal(deps)
+  const upgrades = new Upgrades()
+  upgrades.attach(app)
   const closing = new AbortController()
   app.addHook('preClose', async () => closing.abort())
   app.removeAllContentTypeParsers()
@@ -81,7 +84,8 @@ export function buildApp(deps: ApiDeps, options: AppOptions = {}): FastifyInstan
     app.route({
       method,
       url: API_PREFIX + path.replace(/\{(\w+)\}/g, ':$1'),
-      handler: (request, reply) => serve({ deps, vmJson, journal, id, request, reply, closing: closing.signal }),
+      handler: (request, reply) =>
+        serve({ deps, vmJson, journal, id, request, reply, upgrades, closing: closing.signal }),
     })
   }
   return app
@@ -110,6 +114,7 @@ type Call = {
   readonly id: RouteId
   readonly request: FastifyRequest
   readonly reply: FastifyReply
+  readonly upgrades: Upgrades
   /** Aborts when the server ends. */
   readonly closing: AbortSignal
 }
@@ -117,7 +122,7 @@ type Call = {
 async function serve(call: Call): Promise<FastifyReply> {
   const { deps, journal, id, request, reply } = call
   const startedMs = deps.clock.nowMs()
-  const isChange = routeAddress(id).method !== 'GET'
+  const { method, isSocket } = routeAddress(id)
   const trace: Trace = { principal: undefined, target: '' }
   let answer: { readonly body: unknown } | { readonly error: unknown }
   try {
@@ -126,7 +131,7 @@ async function serve(call: Call): Promise<FastifyReply> {
     answer = { error }
   }
   const failed = 'error' in answer ? errorReply(answer.error, request.id) : undefined
-  if (isChange) {
+  if (method !== 'GET' || isSocket) {
     const { principal, target } = trace
     const message = failed === undefined ? messageOf(answer) : textOf(failed)
     const ms = Math.round(deps.clock.nowMs() - startedMs)
@@ -138,6 +143,11 @@ async function serve(call: Call): Promise<FastifyReply> {
     return sendError(deps, request, reply, failed)
   }
   const body = 'body' in answer ? answer.body : undefined
+  if (body instanceof Tunnel) {
+    const isStillAllowed = () => isAllowed(deps, request, routeAddress(id).access)
+    call.upgrades.join(body, reply, { clock: deps.clock, signal: call.closing, isStillAllowed })
+    return reply
+  }
   if (body instanceof TextStream) {
     reply.header('cache-control', 'no-store').type(body.contentType)
     return reply.send(Readable.from(body.chunks))
@@ -150,7 +160,7 @@ async function serve(call: Call): Promise<FastifyReply> {
 type Trace = { principal: Principal | undefined; target: string }
 
 async function run(call: Call, trace: Trace): Promise<unknown> {
-  const { deps, vmJson, id, request, reply, closing } = call
+  const { deps, vmJson, id, request, reply, upgrades, closing } = call
   const { access } = routeAddress(id)
   const raw = rawArguments(request)
   trace.target = targetOf(raw)
@@ -165,6 +175,7 @@ async function run(call: Call, trace: Trace): Promise<unknown> {
     principal: trace.principal ?? UNCHECKED,
     signal: AbortSignal.any([goneSignal(reply), closing]),
     isStillAllowed: () => isAllowed(deps, request, access),
+    handshake: () => upgrades.handshakeOf(request),
     nameTarget: (target) => {
       trace.target = target
     },

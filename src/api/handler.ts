@@ -3,13 +3,16 @@ import type { RouteInput, RouteOutput } from '../contract/routes.ts'
 import type { AuditLog } from '../operations/audit.ts'
 import type { OperationsDeps } from '../operations/deps.ts'
 import type { StreamFollowers } from '../operations/stream-followers.ts'
+import type { ConsoleDoor } from '../ports/console-door.ts'
 import type { Principal } from './auth.ts'
+import type { Tunnel } from './tunnel.ts'
 import type { VmJson } from './vm-json.ts'
 
 /** What the API is built from. */
 export type ApiDeps = OperationsDeps & {
   readonly audit: AuditLog
   readonly followers: StreamFollowers
+  readonly openConsole: ConsoleDoor
   /** Version of this build. */
   readonly version: string
   readonly auth: { readonly isEnabled: boolean }
@@ -26,6 +29,8 @@ export type RequestContext = {
   readonly signal: AbortSignal
   /** Whether the client's token is still valid; for answers that last. */
   readonly isStillAllowed: () => boolean
+  /** Headers of the WebSocket the client asks for. @throws PVC_ARGUMENT_INVALID when it asks for none */
+  readonly handshake: () => Readonly<Record<string, string>>
   /** Names what the change was about when the arguments do not. */
   readonly nameTarget: (target: string) => void
 }
@@ -48,7 +53,7 @@ export class TextStream {
   }
 }
 
-type Body<T> = T | RawJson | TextStream
+type Body<T> = T | RawJson | TextStream | Tunnel
 type Answer<T> = Body<T> | Promise<Body<T>>
 
 export type Handler<Id extends RouteId> = (context: RequestContext, input: RouteInput<Id>) => Answer<RouteOutput<Id>>

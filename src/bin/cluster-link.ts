@@ -1,20 +1,34 @@
 /** What pvcnoded can do with the cluster key: wiring of everything that needs it. */
 import { type ClusterKey, readClusterKey } from '../adapters/crypto/cluster-key.ts'
 import { createPowerVault } from '../adapters/crypto/power-vault.ts'
+import { CONSOLE_PATH, createConsoleUpgrade } from '../adapters/peer/console-upgrade.ts'
 import { createPeerNetwork } from '../adapters/peer/peer-network.ts'
 import { readPowerAccess } from '../adapters/power/power-access.ts'
 import { createLocalServer } from '../adapters/zookeeper/local-server.ts'
 import type { Clock } from '../base/clock.ts'
+import { ConsoleSessions } from '../console/sessions.ts'
 import { PvcError } from '../model/errors.ts'
 import type { ClusterLink, NodeConfig } from '../node/deps.ts'
+import type { Hypervisor } from '../ports/hypervisor.ts'
 import type { Log } from '../ports/log.ts'
 import type { LocalServer } from '../ports/peer.ts'
 
 /** Reads the cluster key; a missing or unusable one is a fault of the node, not a reason not to run its guests. */
-export async function createClusterLink(config: NodeConfig, clock: Clock, log: Log): Promise<ClusterLink> {
+export async function createClusterLink(
+  config: NodeConfig,
+  hypervisor: Hypervisor,
+  clock: Clock,
+  log: Log,
+): Promise<ClusterLink> {
   const shared = { localServer: localServerOf(config), readPowerAccess: () => readPowerAccess(config.power) }
   const key = await clusterKeyOrProblem(config.cluster.keyFile)
   if (typeof key === 'string') return { keyProblem: key, network: undefined, vault: undefined, ...shared }
+  const sessions = new ConsoleSessions(hypervisor)
+  const console = createConsoleUpgrade({
+    open: (uuid, isForced, listener) => sessions.open(uuid, isForced, listener),
+    clock,
+    log: log.child({ component: 'console' }),
+  })
   const network = createPeerNetwork({
     self: config.node.name,
     key: key.derive('peer'),
@@ -22,6 +36,7 @@ export async function createClusterLink(config: NodeConfig, clock: Clock, log: L
     addresses: [...new Set([config.node.clusterAddress, ...config.node.storageAddresses])],
     clock,
     log: log.child({ component: 'peer' }),
+    upgrades: new Map([[CONSOLE_PATH, console]]),
   })
   return { keyProblem: undefined, network, vault: createPowerVault(key), ...shared }
 }

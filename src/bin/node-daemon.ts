@@ -70,7 +70,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
   const files = createNodeFiles({ runDir: config.paths.run, stateDir: config.paths.state })
   const supervisor = createSupervisor({ log, send: sdNotify, environment: process.env })
   const { store, hypervisor } = connect(config, clock, log)
-  const link = await createClusterLink(config, clock, log)
+  const link = await createClusterLink(config, hypervisor, clock, log)
   const daemon: NodeDaemon = await startNode({
     config,
     identity: {

@@ -9,6 +9,8 @@ import { createCephCli } from '../adapters/ceph/ceph-cli.ts'
 import { createSystemClock } from '../adapters/clock/system.ts'
 import { type LoadedConfig, readConfigFile } from '../adapters/config/config-file.ts'
 import { createLog } from '../adapters/log/pino-log.ts'
+import { createConsoleDoor } from '../adapters/peer/console-door.ts'
+import { newToken } from '../adapters/peer/peer-network.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
 import { buildApp } from '../api/app.ts'
 import type { ApiDeps } from '../api/handler.ts'
@@ -21,11 +23,13 @@ import { initialiseCluster } from '../operations/cluster.ts'
 import { apiCollections } from '../operations/collections.ts'
 import { PoolStatsCache } from '../operations/pool-stats.ts'
 import { StreamFollowers } from '../operations/stream-followers.ts'
+import type { ConsoleDoor } from '../ports/console-door.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
 import { createIndex } from '../view/index.ts'
 import { type ListenDeps, listen, ownAddresses } from './api-listen.ts'
 import { ensureLocalToken, issueToken } from './api-token.ts'
+import { clusterKeyOrProblem } from './cluster-link.ts'
 
 const DEFAULT_CONFIG_FILE = '/etc/pvc/pvc.yaml'
 /** Requests in flight at the end may take this long; systemd waits 15 s. */
@@ -130,6 +134,7 @@ async function serve(config: LoadedConfig): Promise<number> {
     ...operations,
     audit,
     followers,
+    openConsole: await consoleDoor(config, log),
     version: readVersion(),
     auth: { isEnabled: config.api.auth.enabled },
     upstreamIp: config.cluster.floating.upstream?.address.split('/')[0] ?? '',
@@ -147,6 +152,18 @@ async function serve(config: LoadedConfig): Promise<number> {
   index.close()
   await Promise.all([store, ...others.map((other) => other.store)].map((each) => each.close()))
   return 0
+}
+
+/** The way to the consoles of guests. Without the cluster key no node opens one for us; the rest of the API works. */
+async function consoleDoor(config: LoadedConfig, log: Log): Promise<ConsoleDoor> {
+  const key = await clusterKeyOrProblem(config.cluster.keyFile)
+  if (typeof key === 'string') {
+    return async () => {
+      throw new PvcError('PVC_HOST_FAILED', `This API cannot ask nodes for consoles: ${key}`)
+    }
+  }
+  const self = config.node.name
+  return createConsoleDoor({ self, key: key.derive('peer'), port: config.peer.port, log, newToken })
 }
 
 /** Listens before ZooKeeper is there: a client then gets a clear answer instead of a refused connection. */

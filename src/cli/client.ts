@@ -25,6 +25,14 @@ export type CallOptions = {
   readonly timeoutMs?: number
 }
 
+export type SocketRequest = {
+  /** Scheme, address and port, as of an HTTP request. */
+  readonly origin: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly verifyTls: boolean
+}
+
 const CONNECT_TIMEOUT_MS = 2050
 const READ_TIMEOUT_MS = 60_000
 /** A change may wait for a guest to be destroyed or for Ceph. */
@@ -131,6 +139,18 @@ export class ApiClient {
       turn()
       throw unreachableFailure(error, this.#origins(), true)
     }
+  }
+
+  /** Where and how a route that is a WebSocket is opened, at the address that last answered. */
+  socketRequest<Id extends RouteId>(id: Id, args: RouteArguments<Id>): SocketRequest {
+    const origin = this.#origin(this.#preferred)
+    const query = encode(
+      args,
+      Object.keys(args).filter((name) => !pathArguments(id).includes(name)),
+    )
+    const path = `${routePath(id, args)}?${query}`
+    this.#options.trace(`GET ${origin}${path} (WebSocket)`)
+    return { origin, path, headers: this.#headers(false), verifyTls: this.#options.verifyTls }
   }
 
   /** One round over the addresses, starting with the one that last answered. */

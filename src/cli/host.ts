@@ -8,6 +8,16 @@ export type TextOutput = {
   readonly columns: number
 }
 
+/** The terminal while it belongs to a guest: every key goes there, Ctrl-C included. Bytes, not text. */
+export type RawTerminal = {
+  /** Called with what is typed; undefined: the input has ended. */
+  onInput(take: (typed: Uint8Array | undefined) => void): void
+  /** `done` is called when the terminal took the bytes. */
+  write(bytes: Uint8Array, done: () => void): void
+  /** Gives the terminal back as it was. Idempotent. */
+  restore(): void
+}
+
 /**
  * What the program needs from the machine it runs on, passed in so that tests run the whole program in-process.
  * Files are reached directly: a test gives paths of its own.
@@ -29,6 +39,8 @@ export type Host = {
   ask(question: string): Promise<string | undefined>
   /** Calls `act` when the person presses Ctrl-C, instead of ending the program; the function returned ends that. */
   onInterrupt(act: () => void): () => void
+  /** Takes the terminal; it is given back by `restore`, and whenever the program ends, by a signal too. */
+  takeTerminal(): RawTerminal
   /** Shows a text in the person's pager, or prints it when there is none. */
   page(text: string): Promise<void>
   /** Runs an interactive program on a file and waits for it. Returns its exit code. */

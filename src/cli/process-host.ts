@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { hostname } from 'node:os'
 import { createInterface } from 'node:readline'
 import type { Clock } from '../base/clock.ts'
-import type { Host, TextOutput } from './host.ts'
+import type { Host, RawTerminal, TextOutput } from './host.ts'
 
 /** Time of this process: monotonic from an arbitrary start. */
 const processClock: Clock = {
@@ -85,6 +85,41 @@ function onInterrupt(act: () => void): () => void {
   return () => process.removeListener('SIGINT', act)
 }
 
+/** Signals that end the program; by themselves they would leave the terminal without echo. */
+const ENDS = { SIGTERM: 15, SIGHUP: 1, SIGINT: 2, SIGQUIT: 3 } as const
+
+function takeTerminal(): RawTerminal {
+  const { stdin, stdout } = process
+  const stops: (() => void)[] = []
+  const restore = () => {
+    for (const stop of stops.splice(0)) stop()
+  }
+  if (stdin.isTTY) {
+    stdin.setRawMode(true)
+    stops.push(() => stdin.setRawMode(false))
+  }
+  for (const [name, number] of Object.entries(ENDS)) {
+    const end = () => process.exit(128 + number)
+    process.on(name, end)
+    stops.push(() => process.removeListener(name, end))
+  }
+  process.once('exit', restore)
+  stops.push(
+    () => process.removeListener('exit', restore),
+    () => stdin.pause(),
+  )
+  return {
+    onInput: (take) => {
+      stdin.on('data', take)
+      const end = () => take(undefined)
+      stdin.once('end', end)
+      stops.push(() => stdin.removeListener('data', take).removeListener('end', end))
+    },
+    write: (bytes, done) => void stdout.write(bytes, () => done()),
+    restore,
+  }
+}
+
 /** The machine this process runs on. `version` and `parseYaml` come from the composition root. */
 export function createProcessHost(parts: Pick<Host, 'version' | 'parseYaml'>): Host {
   return {
@@ -98,6 +133,7 @@ export function createProcessHost(parts: Pick<Host, 'version' | 'parseYaml'>): H
     readInput: () => readAll(process.stdin),
     ask: (question) => askOn(process.stdin, process.stderr, question),
     onInterrupt,
+    takeTerminal,
     page,
     runEditor,
   }

@@ -27,6 +27,8 @@ export type RouteAddress = {
   readonly form?: readonly string[]
   /** Answers with server-sent events instead of one JSON text. */
   readonly isStream?: true
+  /** Becomes a WebSocket of bytes both ways; its opening is in the audit log. */
+  readonly isSocket?: true
 }
 
 /** Every route: id → address. */
@@ -67,6 +69,12 @@ export const ROUTES = {
   vmSetState: { method: 'POST', path: '/vm/{vm}/state', access: 'operator' },
   vmConsole: { method: 'GET', path: '/vm/{vm}/console', access: 'read-only' },
   vmConsoleStream: { method: 'GET', path: '/vm/{vm}/console/stream', access: 'read-only', isStream: true },
+  vmConsoleInteractive: {
+    method: 'GET',
+    path: '/vm/{vm}/console/interactive',
+    access: 'operator',
+    isSocket: true,
+  },
   vmNode: { method: 'GET', path: '/vm/{vm}/node', access: 'read-only' },
   vmMove: { method: 'POST', path: '/vm/{vm}/node', access: 'operator' },
   vmFlushLocks: { method: 'POST', path: '/vm/{vm}/locks', access: 'operator' },

@@ -44,6 +44,13 @@ export const streamRoutes = {
     output: StreamText,
     errors: NOT_FOUND,
   }),
+  vmConsoleInteractive: defineRoute('vmConsoleInteractive', {
+    summary:
+      "A guest's serial console as a WebSocket: binary messages both ways are bytes, the close reason is for people. One session at a time; `force` ends the one there is.",
+    input: z.object({ vm: requiredText, force: flag }),
+    output: z.never(),
+    errors: ['PVC_OBJECT_NOT_FOUND', 'PVC_STATE_REFUSED', 'PVC_HYPERVISOR_FAILED', 'PVC_HOST_FAILED'],
+  }),
   nodeLog: defineRoute('nodeLog', {
     summary: "The last lines of a node's log, 10 if not said otherwise.",
     input: z.object({ node: requiredText, ...tail }),

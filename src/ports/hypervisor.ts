@@ -60,6 +60,22 @@ export type MigrationRequest = {
   readonly policy: MovePolicy
 }
 
+/** Who listens to an open serial console. */
+export type ConsoleListener = {
+  /** A piece of what the guest prints, at most 64 KiB. */
+  onData(data: Buffer): void
+  /** The console is over: the guest ended, somebody took it, or libvirt went. Called once, and not after `close`. */
+  onEnd(reason: string | undefined): void
+}
+
+/** The open serial console of a running domain. */
+export type OpenConsole = {
+  /** Types into it; calls keep their order. Resolves when libvirt took the bytes. @throws when the console is over */
+  write(data: Buffer): Promise<void>
+  /** Nothing is told after this. Idempotent. */
+  close(): Promise<void>
+}
+
 /**
  * libvirt as pvcnoded needs it. Every call has a deadline inside; after PVC_HYPERVISOR_TIMEOUT the call may still take
  * effect (a deadline is not an outcome), also when the connection broke during it. PVC_HYPERVISOR_UNAVAILABLE: not
@@ -115,6 +131,11 @@ export type Hypervisor = {
   stats(): Promise<StatsSample>
   /** Makes libvirt know the Ceph key of guests; the value never appears in argv or logs. */
   ensureSecret(uuid: string, usage: string, value: Buffer): Promise<void>
+  /**
+   * Opens the first serial console of a running domain; libvirt allows one session. `isForced` takes it from whoever has it.
+   * @throws PVC_HYPERVISOR_FAILED when the domain does not run, has no console, or its console is taken
+   */
+  openConsole(uuid: VmUuid, isForced: boolean, listener: ConsoleListener): Promise<OpenConsole>
   subscribe(listener: (event: HypervisorEvent) => void): () => void
   close(): Promise<void>
 }

@@ -12,6 +12,7 @@ import type { Role } from '../../src/model/cluster.ts'
 import { PrimaryStatus } from '../../src/model/coordinator.ts'
 import type { VmSpec, VmStatus } from '../../src/model/domain.ts'
 import { isVmSpec } from '../../src/model/domain.ts'
+import { PvcError } from '../../src/model/errors.ts'
 import { CLOSED_JOURNAL } from '../../src/model/fence.ts'
 import { BootId, LifeId, NodeName, PoolName, VmUuid } from '../../src/model/ids.ts'
 import type { NodeStats, NodeStatus } from '../../src/model/node.ts'
@@ -20,6 +21,7 @@ import { initialiseCluster } from '../../src/operations/cluster.ts'
 import { apiCollections } from '../../src/operations/collections.ts'
 import { PoolStatsCache } from '../../src/operations/pool-stats.ts'
 import { StreamFollowers } from '../../src/operations/stream-followers.ts'
+import type { ConsoleDoor } from '../../src/ports/console-door.ts'
 import type { StoreSession } from '../../src/ports/store.ts'
 import type { Key } from '../../src/schema/key.ts'
 import { tree } from '../../src/schema/tree.ts'
@@ -159,8 +161,14 @@ async function makeTokens(session: StoreSession): Promise<Record<Role, string>> 
   return tokens as Record<Role, string>
 }
 
+export type ClusterOptions = { readonly auth?: boolean; readonly openConsole?: ConsoleDoor }
+
+const noConsoles: ConsoleDoor = async ({ node }) => {
+  throw new PvcError('PVC_HOST_FAILED', `Node ${node} cannot be asked for the console: this cluster has no machines`)
+}
+
 /** Builds the cluster, with the pool `vms`, and waits until the API has seen all of it. */
-export async function startCluster(options: { readonly auth?: boolean } = {}): Promise<TestCluster> {
+export async function startCluster(options: ClusterOptions = {}): Promise<TestCluster> {
   const clock = new ManualClock()
   const ensemble = new FakeEnsemble({ clock })
   const store = ensemble.connect()
@@ -190,6 +198,7 @@ export async function startCluster(options: { readonly auth?: boolean } = {}): P
     ...operations,
     audit: new AuditLog(operations),
     followers: new StreamFollowers(operations),
+    openConsole: options.openConsole ?? noConsoles,
     version: '2.0.0-test',
     auth: { isEnabled: options.auth ?? true },
     upstreamIp: '10.0.0.250',

@@ -45,9 +45,9 @@ function runBundle(args: readonly string[], nodeOptions: readonly string[] = [])
 describe('bundle', () => {
   it('holds the command line and YAML, and no schemas or native code', () => {
     const libraries = inputs.flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? [])
-    expect([...new Set(libraries)].toSorted()).toEqual(['commander', 'yaml'])
+    expect([...new Set(libraries)].toSorted()).toEqual(['commander', 'ws', 'yaml'])
     expect(inputs.filter((input) => /\.node$|^src\/(adapters|api|operations|schema|ports)\//.test(input))).toEqual([])
-    expect(sizeBytes).toBeLessThan(300_000)
+    expect(sizeBytes).toBeLessThan(330_000)
   })
 
   it('runs alone, and knows its version', () => {

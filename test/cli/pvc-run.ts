@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import type { Clock } from '../../src/base/clock.ts'
-import type { Host, TextOutput } from '../../src/cli/host.ts'
+import type { Host, RawTerminal, TextOutput } from '../../src/cli/host.ts'
 import { runPvc } from '../../src/cli/run.ts'
 import { type FakeApi, type Routes, startFakeApi } from './fake-api.ts'
 
@@ -46,6 +46,7 @@ export type RunOptions = {
   readonly input?: string
   /** Given: a person who presses Ctrl-C by calling what is passed; the function returned ends that. */
   readonly interrupt?: (press: () => void) => () => void
+  readonly terminal?: RawTerminal
   /** What a person makes of a text in the editor. */
   readonly edits?: (text: string) => string
   readonly clock?: Clock
@@ -94,6 +95,7 @@ function createHost(options: RunOptions, { stdout, stderr, env }: Parts): Host {
       const stop = options.interrupt?.(act)
       return () => stop?.()
     },
+    takeTerminal: () => options.terminal ?? noTerminal,
     page: async (text) => stdout.write(`(pager)\n${text}`),
     runEditor: async (_command, file) => {
       await writeFile(file, (options.edits ?? ((text) => text))(await readFile(file, 'utf8')))
@@ -102,6 +104,9 @@ function createHost(options: RunOptions, { stdout, stderr, env }: Parts): Host {
     parseYaml: async (text) => parse(text) as unknown,
   }
 }
+
+/** A terminal at which nobody sits. */
+const noTerminal: RawTerminal = { onInput: () => undefined, write: (_, done) => done(), restore: () => undefined }
 
 /** What differs from run to run is replaced: the port of the server, the directory. */
 function masker(port: number, dir: string): (text: string) => string {

@@ -52,7 +52,7 @@ function guestXml(uuid: VmUuid, name: string, emulator: string): string {
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
   <features><acpi/></features>
   <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>
-  <devices><emulator>${emulator}</emulator><memballoon model='virtio'/></devices>
+  <devices><emulator>${emulator}</emulator><memballoon model='virtio'/><console type='pty'/></devices>
 </domain>`
 }
 

@@ -175,6 +175,26 @@ export function describeHypervisor(name: string, open: () => Promise<HypervisorW
       await hypervisor.ensureSecret(secret, `client.${secret}`, Buffer.from('two'))
     })
 
+    it('opens the console of a guest for one listener, or takes it by force, until the guest ends', async () => {
+      const ends: string[] = []
+      const open = (who: string, isForced: boolean) =>
+        hypervisor.openConsole(uuid, isForced, { onData: () => undefined, onEnd: () => ends.push(who) })
+      const failed = { code: 'PVC_HYPERVISOR_FAILED' }
+      await expect(open('early', true)).rejects.toMatchObject(failed)
+      await start()
+      const first = await open('first', false)
+      await first.write(Buffer.from('hello\r'))
+      await expect(open('second', false)).rejects.toMatchObject(failed)
+      const third = await open('third', true)
+      await level('the first one has lost it', () => ends.includes('first'))
+      await third.close()
+      await third.close()
+      await open('fourth', false)
+      await hypervisor.destroy(uuid)
+      await level('the guest has ended', () => ends.includes('fourth'))
+      expect(ends).toEqual(['first', 'fourth'])
+    })
+
     it('loses its connection with libvirtd and finds its guests again', async () => {
       await start()
       const pid = await qemuPid()

@@ -1,81 +1,80 @@
 /** The story of a console: whoever follows it sees every line once, whatever happens to the guest, its node and the API. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { clientEnv } from './daemons.ts'
-import { type Heartbeat, parseHeartbeats } from './guest-record.ts'
+import { endFollowers, expectEachOnce, FOLLOWERS, startFollowers, untilFollowed } from './console-follower.ts'
+import { tail, typeOnConsole, untilShown } from './console-typing.ts'
+import { bringBack, untilRecovered } from './failover.ts'
+import { parseHeartbeats } from './guest-record.ts'
 import type { Lab } from './lab.ts'
-import { repoDir } from './plan.ts'
+import { defineGuest, ensurePool, type MovedGuest } from './moved-guest.ts'
 import { pollUntil } from './poll.ts'
-import { expectThat, type StoryStep } from './story.ts'
-import { untilVm, vmView } from './vm-view.ts'
+import { makePrimary, measureCrash, settledPrimary } from './primary.ts'
+import { expectThat, type StoryStep, seconds } from './story.ts'
+import { vmView } from './vm-view.ts'
 
-const vm = 'talker'
-const uuid = 'aaaaaaaa-0000-4000-8000-000000000041'
-const volume = 'vms/talker'
-/** Longer than the story: the follower ends with it. */
-const followS = 900
-
-const output = (lab: Lab): string => join(lab.dir, 'shared', 'followed.txt')
-const pidFile = '/run/console-follower'
-
-/** What `pvc vm log -f` has printed so far. */
-function followed(lab: Lab): string {
-  return existsSync(output(lab)) ? readFileSync(output(lab), 'utf8') : ''
-}
-
-/** Starts `pvc vm log -f` in the machine room. Its end is asked for by {@link endFollower}. */
-function startFollower(lab: Lab): Promise<unknown> {
-  const command = `${process.execPath} ${join(repoDir, 'dist/cli/pvc.cjs')} -q vm log -f -l 1000 ${vm}`
-  const script = `echo $$ >${pidFile}; exec ${command} >${output(lab)} 2>&1`
-  return lab.sh(['bash', '-c', script], { allowFailure: true, timeoutMs: followS * 1000, env: clientEnv(lab.instance) })
-}
-
-/** Heartbeats in the order in which they were printed: each once, and none missing within a boot. */
-function expectEachOnce(lab: Lab): { readonly seen: readonly Heartbeat[]; readonly boots: number } {
-  const seen = parseHeartbeats(followed(lab))
-  for (const [index, heartbeat] of seen.entries()) {
-    const before = seen[index - 1]
-    if (before === undefined) continue
-    const show = `${before.boot}/${before.n} is followed by ${heartbeat.boot}/${heartbeat.n}`
-    if (heartbeat.boot === before.boot) expectThat(heartbeat.n === before.n + 1, show)
-    else expectThat(heartbeat.n === 1 && heartbeat.c > before.c, show)
-  }
-  return { seen, boots: new Set(seen.map(({ boot }) => boot)).size }
-}
-
-/** Waits until the follower has printed a heartbeat after the newest one so far, and checks all. */
-async function untilFollowed(lab: Lab, more: number, timeoutMs = 60_000): Promise<string> {
-  const last = parseHeartbeats(followed(lab)).at(-1)?.c ?? 0
-  await pollUntil({ what: `${more} more heartbeats at the follower`, timeoutMs }, async () => {
-    return (parseHeartbeats(followed(lab)).at(-1)?.c ?? 0) >= last + more
-  })
-  const { seen, boots } = expectEachOnce(lab)
-  return `${seen.length} heartbeats of ${boots} ${boots === 1 ? 'boot' : 'boots'}, each once`
-}
+const guest: MovedGuest = { name: 'talker', uuid: 'aaaaaaaa-0000-4000-8000-000000000041' }
+const { name: vm } = guest
+const home = 'hv2'
 
 const begin: StoryStep = {
-  title: 'a guest prints, and somebody follows its console',
+  title: 'a guest prints, and two follow its console: at the coordinators, and at the floating address',
   async run(lab) {
-    const { stdout } = await lab.pvc(['-q', 'storage', 'pool', 'list', '-f', 'raw'], { allowFailure: true })
-    if (!stdout.includes('vms')) {
-      await lab.pvc(['-q', 'storage', 'pool', 'add', 'vms', '8', '--replcfg', 'copies=1,mincopies=1'])
-    }
-    await lab.pvc(['-q', 'storage', 'volume', 'add', 'vms', 'talker', '64M'])
-    const file = lab.sharedFile('talker.xml', await lab.guestXml({ name: vm, uuid, volume }))
-    await lab.pvc(['-q', 'vm', 'define', '-t', 'hv2', file])
-    void startFollower(lab)
+    await ensurePool(lab)
+    await makePrimary(lab, 'hv1')
+    await defineGuest(lab, guest, home)
+    startFollowers(lab, vm)
     await lab.pvc(['-q', 'vm', 'start', vm])
     return untilFollowed(lab, 5)
   },
 }
 
-const migrated: StoryStep = {
-  title: 'it is migrated live: no line is missing or there twice',
+const typed: StoryStep = {
+  title: 'somebody types on the console; Ctrl-] ends it, and so does a signal',
   async run(lab) {
-    await lab.pvc(['-q', 'vm', 'migrate', vm, '-t', 'hv3', '-w'])
+    // The session is open when the heartbeat shows; the guest answers a moment later.
+    const keys = (seen: string) =>
+      [
+        untilShown(seen, 'HB boot'),
+        "printf 'ask who is there\\r'",
+        untilShown(seen, 'ANSWER who is there'),
+        "printf '\\035'",
+        untilShown(seen, 'ended with'),
+      ].join('; ')
+    const asked = await typeOnConsole(lab, { vm, name: 'asked.txt', keys })
+    expectThat(asked.includes('ANSWER who is there'), `the guest did not answer: ${tail(asked)}`)
+    expectThat(/Left the console\.\s+ended with 0\s/.test(asked), `the session did not end: ${tail(asked)}`)
+    const log = await lab.pvc(['-q', 'vm', 'log', vm, '-l', '200'])
+    expectThat(log.stdout.includes('ANSWER who is there'), 'the log of the console lacks the answer')
+    const wait = (seen: string) => untilShown(seen, 'ended with')
+    const wrapper = 'timeout --foreground 10'
+    const killed = await typeOnConsole(lab, { vm, name: 'killed.txt', keys: wait, wrapper })
+    expectThat(killed.includes('HB boot'), `the console did not open: ${tail(killed)}`)
+    expectThat(killed.includes('ended with 124'), `the signal did not end it: ${tail(killed)}`)
+    return `asked and answered; ${await untilFollowed(lab, 2)}`
+  },
+}
+
+/** Migrates away while somebody has the console open. @returns what he was told */
+async function migrateAway(lab: Lab, target: string): Promise<string> {
+  const keys = (seen: string) => untilShown(seen, 'ended with')
+  const open = typeOnConsole(lab, { vm, name: 'left.txt', keys })
+  await pollUntil({ what: 'the console is open', timeoutMs: 60_000 }, async () =>
+    readFileSync(join(lab.dir, 'shared', 'left.txt'), 'utf8').includes('HB boot'),
+  )
+  await lab.pvc(['-q', 'vm', 'migrate', vm, '-t', target, '-w'])
+  const text = await open
+  const told = /The console ended: .*\./.exec(text)?.[0]
+  expectThat(told !== undefined && text.includes('ended with 0'), `it did not end with the move: ${tail(text)}`)
+  return told
+}
+
+const migrated: StoryStep = {
+  title: 'it is migrated live: no line is missing or there twice; an open console ends',
+  async run(lab) {
+    const told = await migrateAway(lab, 'hv3')
     const away = await untilFollowed(lab, 3)
     await lab.pvc(['-q', 'vm', 'unmigrate', vm, '-w'])
-    return `${away}; and home again: ${await untilFollowed(lab, 3)}`
+    return `"${told}" ${away}; and home again: ${await untilFollowed(lab, 3)}`
   },
 }
 
@@ -95,7 +94,7 @@ const apiGone: StoryStep = {
   title: 'the API that serves the follower goes away, and so does the next one',
   async run(lab) {
     await lab.host('hv1').service('pvcapid', 'stop')
-    const first = await untilFollowed(lab, 3)
+    const first = await untilFollowed(lab, 3, { who: ['coordinators'] })
     await lab.host('hv1').service('pvcapid', 'start')
     await lab.host('hv2').service('pvcapid', 'kill')
     await lab.host('hv3').service('pvcapid', 'kill')
@@ -103,29 +102,75 @@ const apiGone: StoryStep = {
   },
 }
 
+const primaryMoves: StoryStep = {
+  title: 'another coordinator is made primary, and then the first one again',
+  async run(lab) {
+    const from = await settledPrimary(lab)
+    const seen: string[] = []
+    for (const to of ['hv3', from]) {
+      await lab.pvc(['-q', 'node', 'primary', to, '--wait'], { timeoutMs: 30_000 })
+      seen.push(`${to} is primary: ${await untilFollowed(lab, 3)}`)
+    }
+    return seen.join('; ')
+  },
+}
+
+const primaryDies: StoryStep = {
+  title: 'the primary loses its power',
+  async run(lab) {
+    await makePrimary(lab, 'hv1')
+    const { apiMs, next } = await measureCrash(lab, 'hv1')
+    const seen = await untilFollowed(lab, 3)
+    await lab.host('hv1').power('on')
+    await settledPrimary(lab)
+    return `${next} is primary after ${seconds(apiMs)}: ${seen}; with the first one back: ${await untilFollowed(lab, 2)}`
+  },
+}
+
 const powerCut: StoryStep = {
-  title: 'the node loses its power: the follower goes on with the guest’s next boot',
+  title: 'the node loses its power: the followers go on with the boot of the guest elsewhere',
   async run(lab) {
     const before = (await vmView(lab, vm)).node
+    await makePrimary(lab, before === 'hv1' ? 'hv3' : 'hv1')
+    const startMs = performance.now()
     await lab.host(before).power('off')
-    await lab.host(before).power('on')
-    await untilVm(lab, vm, 'start', 90_000)
-    return untilFollowed(lab, 3, 120_000)
+    const { firstDomainMs } = await untilRecovered(lab, [guest], before, startMs)
+    const { node } = await vmView(lab, vm)
+    expectThat(node !== before, `it is at ${node} still`)
+    const elsewhere = await untilFollowed(lab, 3)
+    const { stdout } = await lab.pvc(['-q', 'vm', 'log', vm, '-l', '1000'])
+    expectThat(stdout.includes(`[${before} stopped without notice`), 'no line says that text may be missing')
+    await bringBack(lab, before, [guest])
+    const after = seconds(firstDomainMs)
+    return `runs at ${node} after ${after}: ${elsewhere}; home again: ${await untilFollowed(lab, 3)}`
   },
 }
 
 const end: StoryStep = {
-  title: 'Ctrl-C ends the follower, and the text it saw is the text that is kept',
+  title: 'Ctrl-C ends the followers, and the text they saw is the text that is kept',
   async run(lab) {
-    await lab.sh(['bash', '-c', `kill -INT $(cat ${pidFile})`])
-    const { seen } = expectEachOnce(lab)
+    await endFollowers(lab)
     const { stdout } = await lab.pvc(['-q', 'vm', 'log', vm, '-l', '10000'])
-    const kept = parseHeartbeats(stdout).slice(0, seen.length)
-    expectThat(kept.length === seen.length, `${kept.length} heartbeats are kept, ${seen.length} were followed`)
+    const counts = FOLLOWERS.map((who) => {
+      const { seen } = expectEachOnce(lab, who)
+      const kept = parseHeartbeats(stdout).slice(0, seen.length)
+      expectThat(kept.length === seen.length, `${kept.length} heartbeats are kept, ${seen.length} were seen by ${who}`)
+      return seen.length
+    })
     const log = await lab.pvc(['-q', 'node', 'log', 'hv2', '-l', '5'])
     expectThat(log.stdout.split('\n').length === 6, `pvc node log printed ${log.stdout}`)
-    return `${seen.length} heartbeats`
+    return `${counts.join(' and ')} heartbeats`
   },
 }
 
-export const consoleStory: readonly StoryStep[] = [begin, migrated, daemonKilled, apiGone, powerCut, end]
+export const consoleStory: readonly StoryStep[] = [
+  begin,
+  typed,
+  migrated,
+  daemonKilled,
+  apiGone,
+  primaryMoves,
+  primaryDies,
+  powerCut,
+  end,
+]

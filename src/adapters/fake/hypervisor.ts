@@ -4,12 +4,14 @@ import { PvcError } from '../../model/errors.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import type { GuestStats } from '../../model/node.ts'
 import type {
+  ConsoleListener,
   DomainInfo,
   DomainMark,
   HostFacts,
   Hypervisor,
   HypervisorEvent,
   MigrationRequest,
+  OpenConsole,
   StatsSample,
 } from '../../ports/hypervisor.ts'
 import { boundCall, FakeScript, runOutcome } from './calls.ts'
@@ -188,6 +190,10 @@ export class FakeHypervisor implements Hypervisor {
   }
   ensureSecret(uuid: string, _usage: string, value: Buffer): Promise<void> {
     return this.#call('ensureSecret', uuid, () => void this.secrets.set(uuid, value))
+  }
+
+  openConsole(uuid: VmUuid, isForced: boolean, listener: ConsoleListener): Promise<OpenConsole> {
+    return this.#call('openConsole', uuid, () => this.libvirtd.consoles.open(this.#running(uuid), isForced, listener))
   }
 
   subscribe(listener: (event: HypervisorEvent) => void): () => void {

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import type { DomainInfo, DomainMark, HypervisorEvent } from '../../ports/hypervisor.ts'
 import type { FakeWriteResult } from './ceph-image.ts'
+import { FakeConsoles } from './consoles.ts'
 import { domainName, type FakeDomain, type FakeGuest, failed } from './domain.ts'
 import type { FakeMigrationNetwork } from './migration.ts'
 import { FakeQemu, type FakeQemuOptions } from './qemu.ts'
@@ -23,6 +24,7 @@ export type FakeLibvirtdOptions = FakeQemuOptions & {
 export class FakeLibvirtd {
   readonly clock: Clock
   readonly domains = new Map<VmUuid, FakeDomain>()
+  readonly consoles = new FakeConsoles()
   /** Time QEMU needs between the hook and running, e.g. while Ceph stalls; the domain is listed as paused meanwhile. */
   startStallMs = 0
   isUp = true
@@ -277,6 +279,7 @@ export class FakeLibvirtd {
     const { migration } = domain
     domain.migration = undefined
     domain.run = undefined
+    this.consoles.end(domain.uuid)
     domain.state = 'shutoff'
     domain.reason = reason
     if (!domain.isPersistent) this.domains.delete(domain.uuid)

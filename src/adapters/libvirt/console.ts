@@ -1,13 +1,7 @@
+import type { ConsoleListener } from '../../ports/hypervisor.ts'
 import { addon, type ConnectionHandle, type ConsoleHandle, type ListenerNumber } from './addon.ts'
 
-export type ConsoleListener = {
-  /** A piece of the guest's output, at most 64 KiB. Reading stops while more than 1 MiB waits to be delivered. */
-  onData(data: Buffer): void
-  /** The stream is over: the domain stopped, somebody took the console, or the connection went. Called once, not after `close`. */
-  onEnd(message: string | undefined): void
-}
-
-/** An open serial console of a running domain. */
+/** An open serial console of a running domain. Reading stops while more than 1 MiB waits to be delivered. */
 export class ConsoleStream {
   readonly #handle: ConsoleHandle
   readonly #listener: ListenerNumber

@@ -1,4 +1,4 @@
-import type { DomainState } from '../../ports/hypervisor.ts'
+import type { ConsoleListener, DomainState } from '../../ports/hypervisor.ts'
 import {
   addon,
   type BlockInfo,
@@ -9,7 +9,7 @@ import {
   type JobProgress,
   type StatValues,
 } from './addon.ts'
-import { type ConsoleListener, ConsoleStream } from './console.ts'
+import { ConsoleStream } from './console.ts'
 import { isLibvirtError, VIR_ERR } from './libvirt-error.ts'
 import { CONTROL_STATES, DISK_ERRORS, JOB_TYPES, stateWords, type Word, wordOf } from './word.ts'
 

@@ -3,12 +3,14 @@ import { formatBareMark, MARK_NAMESPACE, MARK_PREFIX } from '../../model/domain-
 import { errorChain, PvcError } from '../../model/errors.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import type {
+  ConsoleListener,
   DomainInfo,
   DomainMark,
   HostFacts,
   Hypervisor,
   HypervisorEvent,
   MigrationRequest,
+  OpenConsole,
 } from '../../ports/hypervisor.ts'
 import type { Log } from '../../ports/log.ts'
 import type { LibvirtDomain } from './domain.ts'
@@ -23,6 +25,7 @@ import {
   unlessNotRunning,
 } from './hypervisor-answers.ts'
 import { CallGate } from './hypervisor-calls.ts'
+import { openGuestConsole } from './hypervisor-console.ts'
 import { listenToDomains } from './hypervisor-events.ts'
 import { markedDefinition } from './hypervisor-mark.ts'
 import { MigrationCalls, type MigrationSettings } from './hypervisor-migration.ts'
@@ -243,6 +246,10 @@ export class LibvirtHypervisor implements Hypervisor {
       await connection.setSecretValue(uuid, value)
     }
     return this.#gate.run(`secret ${uuid}`, this.#callTimeoutMs, () => this.#options.links.change.run(set))
+  }
+
+  openConsole(uuid: VmUuid, isForced: boolean, listener: ConsoleListener): Promise<OpenConsole> {
+    return openGuestConsole((what, ask) => this.#read(what, ask), uuid, isForced, listener)
   }
 
   subscribe(listener: (event: HypervisorEvent) => void): () => void {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { MutableSignal } from '../../base/signal.ts'
 import { errorChain } from '../../model/errors.ts'
@@ -119,10 +120,16 @@ function routesOf(handlers: PeerHandlers): ReadonlyMap<string, PeerRoute> {
 function listenOn({ addresses, port, clock, log }: PeerNetworkOptions, create: () => Server) {
   const problem = new MutableSignal<string | undefined>(undefined)
   const servers = new Map<string, Server>()
+  /** Connections that were taken over: no server closes them. */
+  const streams = new Set<Duplex>()
   let timer: Timer | undefined
   let isClosed = false
   const listen = async (address: string): Promise<string | undefined> => {
     const server = create()
+    server.on('upgrade', (_, socket) => {
+      streams.add(socket)
+      socket.once('close', () => streams.delete(socket))
+    })
     server.listen({ host: address, port })
     try {
       await once(server, 'listening')
@@ -147,6 +154,7 @@ function listenOn({ addresses, port, clock, log }: PeerNetworkOptions, create: (
       isClosed = true
       timer?.cancel()
       await started
+      for (const socket of streams) socket.destroy()
       await Promise.all(
         [...servers.values()].map((server) => {
           const closed = once(server, 'close')

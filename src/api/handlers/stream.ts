@@ -2,7 +2,9 @@ import type { StreamText, streamRoutes } from '../../contract/stream.ts'
 import { formatPosition } from '../../model/console.ts'
 import type { StreamEvent } from '../../operations/stream-follow.ts'
 import { type NamedStream, nodeStream, openStream, readText, vmStream } from '../../operations/streams.ts'
+import { findConsole } from '../../operations/vm-console.ts'
 import { type Handlers, type RequestContext, TextStream } from '../handler.ts'
+import { Tunnel } from '../tunnel.ts'
 
 const DEFAULT_LINES = 10
 /** Tells browsers how long to wait before they connect again. */
@@ -64,9 +66,17 @@ async function text(context: RequestContext, stream: NamedStream, lines: number 
   return { name: stream.name, data: await readText(context.deps, stream, lines ?? DEFAULT_LINES) }
 }
 
+async function openConsole({ deps, signal, handshake }: RequestContext, vm: string, isForced: boolean) {
+  const headers = handshake()
+  const { uuid, name, node, addresses } = findConsole(deps.index, vm)
+  const link = await deps.openConsole({ node, addresses, vm: uuid, isForced, handshake: headers, signal })
+  return new Tunnel(link, `Opened the console of VM '${name}' on node ${node}${isForced ? ', by force' : ''}.`)
+}
+
 export const streamHandlers = {
   vmConsole: (context, { vm, lines }) => text(context, vmStream(context.deps, vm), lines),
   vmConsoleStream: (context, { vm, ...where }) => follow(context, vmStream(context.deps, vm), where),
+  vmConsoleInteractive: (context, { vm, force }) => openConsole(context, vm, force),
   nodeLog: (context, { node, lines }) => text(context, nodeStream(context.deps, node), lines),
   nodeLogStream: (context, { node, ...where }) => follow(context, nodeStream(context.deps, node), where),
 } satisfies Pick<Handlers, keyof typeof streamRoutes>

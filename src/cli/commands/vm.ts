@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { addVmConsoleCommand } from './console.ts'
 import { addVmLogCommand } from './log.ts'
 import { addGroup, type OpenSession } from './options.ts'
 import { addVmDefinitionCommands } from './vm-define.ts'
@@ -20,4 +21,5 @@ export function addVmCommands(program: Command, open: OpenSession): void {
   addVmPartCommands(vm, open)
   addVmViewCommands(vm, open)
   addVmLogCommand(vm, open)
+  addVmConsoleCommand(vm, open)
 }
