@@ -174,6 +174,7 @@ export function chooseTarget(vm: VmFacts, facts: MoveFacts, plan: MovePlan, cont
     mustFitNow: isWantedOn(spec),
     // One that is off may be placed first and get its networks later.
     bridges: isWantedOn(spec) ? bridgesOf(facts) : [],
+    needsGuestKey: isWantedOn(spec) && spec.rbdList.length > 0,
   }
   const arch = archOf(facts)
   const model = modelOf(facts, plan, context.nodes)
@@ -182,7 +183,8 @@ export function chooseTarget(vm: VmFacts, facts: MoveFacts, plan: MovePlan, cont
   return choosePlacement({ ...request, cpu: { arch } }, nodes)
 }
 
-function bridgesOf({ networks }: MoveFacts): readonly string[] {
+/** Bridges the interfaces of a guest are plugged into. */
+export function bridgesOf({ networks }: MoveFacts): readonly string[] {
   return [...new Set(networks.flatMap(({ type, source }) => (type === 'bridge' && source !== '' ? [source] : [])))]
 }
 

@@ -29,6 +29,8 @@ export type PlacementNode = {
   readonly cpuModel: string | undefined
   /** Network bridges it has; undefined: not known. */
   readonly bridges?: readonly string[] | undefined
+  /** Its libvirt has the Ceph key of guests. */
+  readonly hasGuestKey?: boolean
   readonly resources: Resources | undefined
   /** VMs placed here, held here or on their way here, also those that are off. */
   readonly vms: readonly PlacedVm[]
@@ -55,6 +57,8 @@ export type PlacementRequest = {
   readonly cpu: CpuNeed
   /** Bridges its interfaces are plugged into. */
   readonly bridges?: readonly string[]
+  /** It has disks in Ceph, which libvirt opens with the key of guests. */
+  readonly needsGuestKey?: boolean
   /** Nodes that must not be chosen, each with the reason shown. */
   readonly excluded?: ReadonlyMap<NodeName, string>
   /** True: a node without enough free memory is out. False: it is only taken when no other is left. */
@@ -147,6 +151,8 @@ function exclusion(request: PlacementRequest, node: PlacementNode): string | und
     return `its processor is ${node.cpuModel}, and the guest runs on ${model} and sees it as it is`
   const missing = request.bridges?.filter((bridge) => node.bridges?.includes(bridge) === false) ?? []
   if (missing.length > 0) return `it has no bridge ${missing.join(', ')}, which the VM is plugged into`
+  if (request.needsGuestKey === true && node.hasGuestKey === false)
+    return 'its libvirt has no Ceph key for guests (fault GUEST_SECRET)'
   return sizeProblem(request.memoryMiB, request.vcpus, node.resources)
 }
 
@@ -255,6 +261,7 @@ export function placementNodes(nodes: readonly NodeFacts[], vms: Iterable<VmFact
     arch: node.status?.arch,
     cpuModel: node.status?.cpuModel,
     bridges: node.status?.bridges,
+    hasGuestKey: node.status?.faults.some(({ id }) => id === 'GUEST_SECRET') !== true,
     resources: node.status?.resources,
     vms: placed.get(node.spec.name) ?? [],
   }))

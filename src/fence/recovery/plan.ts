@@ -1,7 +1,7 @@
 import { isVmSpec, type VmSpec, type VmStatus } from '../../model/domain.ts'
 import { flushFacts } from '../../model/flush-plan.ts'
 import type { NodeName, VmUuid } from '../../model/ids.ts'
-import { archOf, orderOf } from '../../model/move.ts'
+import { archOf, bridgesOf, orderOf } from '../../model/move.ts'
 import {
   choosePlacement,
   type Placement,
@@ -152,6 +152,8 @@ function choose(snapshot: RecoverySnapshot, spec: VmSpec, nodes: readonly Placem
     selector: selector === 'none' ? snapshot.defaultSelector : selector,
     antiAffinityGroup: spec.meta.antiAffinityGroup,
     cpu: { arch: archOf(facts) },
+    bridges: bridgesOf(facts),
+    needsGuestKey: spec.rbdList.length > 0,
     excluded: new Map([[snapshot.node, 'it was fenced']]),
     mustFitNow: true,
   }

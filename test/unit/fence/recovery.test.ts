@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { VolumeRef } from '../../../src/model/ids.ts'
 import { must } from './documents.ts'
 import { FenceWorld } from './world.ts'
 
@@ -184,6 +185,25 @@ describe('recovery', () => {
     await recover()
     await world.vm('late', { node: 'n2', power: 'on', run: 'n2' })
     await world.until(async () => (await world.status('late')).run?.node !== 'n2', 40_000)
+  })
+
+  it('gives a VM to no node that lacks a bridge of it, or cannot open its disks', async () => {
+    world = await FenceWorld.open(['n1', 'n2', 'n3', 'n4'])
+    await world.say('n1', { bridges: ['vmbr8'] })
+    const fault = { id: 'GUEST_SECRET', severity: 'error', message: 'no key', since: 0 } as const
+    await world.say('n3', { bridges: ['vmbr7'], faults: [fault] })
+    await world.say('n4', { bridges: ['vmbr7'] })
+    const xml =
+      "<domain><name>web</name><memory>1</memory><vcpu>1</vcpu><devices><interface type='bridge'>\
+<source bridge='vmbr7'/></interface></devices></domain>"
+    await world.vm('web', {
+      node: 'n2',
+      power: 'on',
+      run: 'n2',
+      spec: { xml, memoryMiB: 100, rbdList: [VolumeRef.parse('vms/web')] },
+    })
+    await recover()
+    expect((await world.status('web')).run?.node).toBe('n4')
   })
 
   it('gives nothing to nodes that are not ready, not certified, or being fenced', async () => {

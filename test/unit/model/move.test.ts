@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { NodeName } from '../../../src/model/ids.ts'
+import { NodeName, VolumeRef } from '../../../src/model/ids.ts'
 import {
   chooseTarget,
   type MoveFacts,
@@ -273,6 +273,17 @@ describe('chooseTarget', () => {
     // A node that has not said which bridges it has may be tried.
     expect(judge(running(), 'd').choice).toBe('d')
     expect(judge(vmFacts('web', { node: 'a', power: 'off' }), 'b').choice).toBe('b')
+  })
+
+  it('says that a target cannot open disks in Ceph, for a guest that runs', () => {
+    const keyless = { ...context, nodes: [node('a'), { ...node('b'), hasGuestKey: false }] }
+    const disks = { rbdList: [VolumeRef.parse('vms/web_disk0')] }
+    const judge = (vm: VmFacts) => choose(vm, wish('move', { target: hv('b') }), FACTS, keyless)
+    expect(judge(running({ spec: disks })).candidates[0]?.reason).toBe(
+      'its libvirt has no Ceph key for guests (fault GUEST_SECRET)',
+    )
+    expect(judge(running()).choice).toBe('b')
+    expect(judge(vmFacts('web', { node: 'a', power: 'off', spec: disks })).choice).toBe('b')
   })
 
   it('prefers an equal processor for a guest that sees it, and takes another only with a shutdown', () => {
