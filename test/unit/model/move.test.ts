@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { NodeName, VolumeRef } from '../../../src/model/ids.ts'
+import { NodeName } from '../../../src/model/ids.ts'
 import {
   chooseTarget,
   type MoveFacts,
@@ -252,38 +252,6 @@ describe('chooseTarget', () => {
     const full = { ...context, nodes: [node('a'), node('b', { resources: { memoryFreeMiB: 1 } })] }
     expect(choose(running(), wish('move'), FACTS, full).choice).toBeNull()
     expect(choose(vmFacts('web', { node: 'a', power: 'off' }), wish('move'), FACTS, full).choice).toBe('b')
-  })
-
-  it('says which bridge a target lacks, for a guest that runs', () => {
-    const networks = ['br0', 'vmbr7'].map((source) => ({ type: 'bridge', vni: '7', mac: '', source, model: 'virtio' }))
-    const facts = { ...FACTS, networks }
-    const bridged = [
-      node('a'),
-      { ...node('b'), bridges: ['br0'] },
-      { ...node('c'), bridges: ['br0', 'vmbr7'] },
-      node('d'),
-    ]
-    const judge = (vm: VmFacts, target?: string) => {
-      const plan = planMove(vm, facts, wish('migrate', target === undefined ? {} : { target: hv(target) }))
-      return chooseTarget(vm, facts, plan, { nodes: bridged, defaultSelector: 'mem' })
-    }
-    const { choice, candidates } = judge(running(), 'b')
-    expect([choice, candidates[0]?.reason]).toEqual([null, 'it has no bridge vmbr7, which the VM is plugged into'])
-    expect(judge(running(), 'c').choice).toBe('c')
-    // A node that has not said which bridges it has may be tried.
-    expect(judge(running(), 'd').choice).toBe('d')
-    expect(judge(vmFacts('web', { node: 'a', power: 'off' }), 'b').choice).toBe('b')
-  })
-
-  it('says that a target cannot open disks in Ceph, for a guest that runs', () => {
-    const keyless = { ...context, nodes: [node('a'), { ...node('b'), hasGuestKey: false }] }
-    const disks = { rbdList: [VolumeRef.parse('vms/web_disk0')] }
-    const judge = (vm: VmFacts) => choose(vm, wish('move', { target: hv('b') }), FACTS, keyless)
-    expect(judge(running({ spec: disks })).candidates[0]?.reason).toBe(
-      'its libvirt has no Ceph key for guests (fault GUEST_SECRET)',
-    )
-    expect(judge(running()).choice).toBe('b')
-    expect(judge(vmFacts('web', { node: 'a', power: 'off', spec: disks })).choice).toBe('b')
   })
 
   it('prefers an equal processor for a guest that sees it, and takes another only with a shutdown', () => {
