@@ -132,6 +132,9 @@ function decideReturning(v: FenceView, memory: FenceMemory): FenceDecision {
     return act(memory, { kind: 'open', life: later, bootId, by: '', why: 'records name a later life of it' })
   }
   const wasSwitchedOff = journal.evidence.some(({ kind }) => kind === 'power-off')
+  // Other evidence was enough before the order to switch off had its effect: it is off by our doing all the same.
+  if (!wasSwitchedOff && v.power.kind === 'off' && alive === undefined)
+    return act(memory, { kind: 'note', evidence: { kind: 'power-off', method: v.power.method } })
   if (wasSwitchedOff && !journal.isPowerOnAsked && alive === undefined && !v.isMaintenance)
     return act(memory, { kind: 'power-on' })
   return isBack(v)

@@ -175,4 +175,23 @@ describe('the return of a node', () => {
     await world.clock.advance(90_000)
     expect(world.power.actions).toEqual(['n2 off', 'n2 on'])
   })
+
+  it('switches the machine on also when its order to switch off had its effect after other evidence was enough', async () => {
+    world = await FenceWorld.open()
+    await world.vm('web', { node: 'n2', power: 'on', run: 'n2' })
+    await world.reign()
+    world.power.flaw('n2', 'lie')
+    world.vanish('n2')
+    await world.untilState('n2', 'open')
+    await world.clock.advance(500)
+    await world.boot('n2', { life: 'n2-life2', bootId: 'n2-boot2' })
+    await world.untilState('n2', 'recovered', 5000)
+    // What was ordered a second ago.
+    world.power.flaw('n2', undefined)
+    const call = { node: world.name('n2'), deadlineMs: 1000, signal: new AbortController().signal }
+    await world.power.off({ method: 'command', off: [], on: [], status: [], environment: {} }, call)
+    world.vanish('n2')
+    await world.clock.advance(30_000)
+    expect(world.power.actions).toEqual(['n2 off', 'n2 on'])
+  })
 })
