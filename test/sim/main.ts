@@ -35,13 +35,15 @@ const { values } = parseArgs({
 
 process.on('unhandledRejection', (error) => unhandled.push(error))
 process.on('uncaughtException', (error) => unhandled.push(error))
+// Where an error came from is only read when there is time for it, and is much of the work of making one.
+if (values.json) Error.stackTraceLimit = 0
 const begunMs = performance.now()
 sealGlobals()
 
 function optionsOf(seed: number): RunOptions {
   const script = values.script === undefined ? undefined : parseScript(readFileSync(values.script, 'utf8'))
   // Small clusters are quick, and show most of what large ones do.
-  const nodes = values.nodes === undefined ? 3 + (seed % 5 === 0 ? 2 : 0) : Number(values.nodes)
+  const nodes = values.nodes === undefined ? 3 + (seed % 8 === 0 ? 2 : 0) : Number(values.nodes)
   const vms = values.vms === undefined ? 2 + (seed % 2) : Number(values.vms)
   return { seed, nodes, vms, maxSteps: Number(values.steps), profile: values.profile, script }
 }

@@ -37,11 +37,13 @@ export type RunResult = {
 }
 
 /** After the last deed everything is made good. */
-const CALM_AT_MS = SPAN_MS.to + 5000
+const CALM_AT_MS = SPAN_MS.to + 3000
 /** What must be so within this time after that (S8). */
 const CONVERGE_MS = 120_000
 /** So long everything must have been right before a run ends. */
-const SETTLED_MS = 5000
+const SETTLED_MS = 3000
+/** How often is looked whether everything is right. */
+const LOOK_EVERY_MS = 100
 
 /** Errors nobody waited for, while a run is going on: a real daemon would have crashed. */
 export const unhandled: unknown[] = []
@@ -105,12 +107,12 @@ function watch(cluster: Cluster) {
   servers.onRollBack = () => records.rolledBack()
   const commands = new CommandOracle(cluster)
   cluster.onCommand = (command) => keep(() => commands.begun(command))
-  ceph.onApplied = (write) =>
+  ceph.onApplied = (write, osd) =>
     keep(() => {
-      guests.written(write)
-      writes.applied(write)
+      if (!writes.applied(write, osd)) guests.written(write)
     })
   let rightSinceMs: number | undefined
+  let lookedAtMs = 0
   return {
     judge: (): void => {
       if (broken !== undefined) throw broken
@@ -119,7 +121,8 @@ function watch(cluster: Cluster) {
       progress.check()
     },
     isDone: (): boolean => {
-      if (engine.nowMs < CALM_AT_MS) return false
+      if (engine.nowMs < CALM_AT_MS || engine.nowMs - lookedAtMs < LOOK_EVERY_MS) return false
+      lookedAtMs = engine.nowMs
       const missing = progress.missing()
       if (missing.length > 0) rightSinceMs = undefined
       else rightSinceMs ??= engine.nowMs

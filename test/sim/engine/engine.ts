@@ -53,7 +53,20 @@ export class Engine {
    * Lets events happen until `isDone` or so many steps. `judge` is called after each with its words.
    * @throws what `judge` throws
    */
-  async run(maxSteps: number, judge: (what: string) => void, isDone: () => boolean): Promise<RunEnd> {
+  run(maxSteps: number, judge: (what: string) => void, isDone: () => boolean): Promise<RunEnd> {
+    return new Promise((resolve, reject) => {
+      setImmediate(() => {
+        try {
+          resolve(this.#runNow(maxSteps, judge, isDone))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  /** To be called from the event loop itself: microtasks do not settle inside a microtask. */
+  #runNow(maxSteps: number, judge: (what: string) => void, isDone: () => boolean): RunEnd {
     while (!isDone()) {
       if (this.steps >= maxSteps) return 'steps'
       const entry = this.#pop()
@@ -64,7 +77,7 @@ export class Engine {
       this.steps += 1
       this.note(`${this.nowMs} ${entry.what}`)
       fire()
-      await settle()
+      settle()
       judge(entry.what)
     }
     return 'done'
@@ -116,7 +129,9 @@ function isBefore(one: Entry, other: Entry): boolean {
   return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order)
 }
 
-/** The event loop reaches its check phase only when no microtask is left. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
+/**
+ * Runs what was put off until after the present call (ticks, microtasks, word of rejections nobody waits for) until nothing
+ * of it is left: what Node does after every callback. A turn of its event loop per event would do the same and take six
+ * times as long.
+ */
+const settle = (process as unknown as { readonly _tickCallback: () => void })._tickCallback

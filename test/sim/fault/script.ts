@@ -57,7 +57,7 @@ export type Profile = {
 }
 
 /** Between these times deeds are done. */
-export const SPAN_MS = { from: 4000, to: 60_000 } as const
+export const SPAN_MS = { from: 4000, to: 42_000 } as const
 
 /** A script that follows from the random numbers. */
 export function makeScript(random: Random, cluster: Pick<Cluster, 'hosts' | 'vms'>, profile: Profile): Script {
@@ -87,7 +87,7 @@ function timeOf({ occasion }: Step): number {
 /** Lets a script happen to a cluster. */
 export function playScript(cluster: Cluster, script: Script): void {
   const { engine } = cluster
-  const waiting = new Map<Extract<Occasion, { kind: 'call' }>, { readonly step: Step; left: number }>()
+  const waiting = new Map<string, { readonly step: Step; readonly fromMs: number; left: number }[]>()
   const act = (step: Step) => {
     engine.note(`> ${stepText(step)}`)
     const deed = deeds[step.deed]
@@ -97,17 +97,17 @@ export function playScript(cluster: Cluster, script: Script): void {
   for (const step of script) {
     const { occasion } = step
     if (occasion.kind === 'at') engine.after(occasion.atMs, 'script', () => act(step))
-    else waiting.set(occasion, { step, left: occasion.nth })
+    else {
+      const key = `${occasion.process} ${occasion.call} ${occasion.phase}`
+      waiting.set(key, [...(waiting.get(key) ?? []), { step, fromMs: occasion.fromMs, left: occasion.nth }])
+    }
   }
   if (waiting.size === 0) return
   cluster.strike = ({ process, call, phase }) => {
-    for (const [occasion, entry] of waiting) {
-      const isThis = occasion.process === process && occasion.call === call && occasion.phase === phase
-      if (!isThis || engine.nowMs < occasion.fromMs) continue
+    for (const entry of waiting.get(`${process} ${call} ${phase}`) ?? []) {
+      if (entry.left === 0 || engine.nowMs < entry.fromMs) continue
       entry.left -= 1
-      if (entry.left > 0) continue
-      waiting.delete(occasion)
-      act(entry.step)
+      if (entry.left === 0) act(entry.step)
     }
   }
 }

@@ -34,19 +34,22 @@ export class GuestOracle {
 
   check(): void {
     const running = new Map<string, SimHost>()
-    for (const { host, domain } of this.#cluster.domains()) {
-      const memory = this.#memory(domain)
-      this.#followCopy(domain, memory)
-      const isRunning = domain.run !== undefined && domain.state === 'running' && host.isOn && !host.machine.isPaused
-      if (isRunning && !memory.isRunning) this.#checkMemory(domain, memory, host)
-      memory.isRunning = domain.run !== undefined && domain.state === 'running'
-      if (!isRunning) continue
-      const other = running.get(domain.uuid)
-      running.set(domain.uuid, host)
-      const { exempt } = this.#cluster
-      if (other === undefined || exempt.has(host.name) || exempt.has(other.name)) continue
-      throw new Violation('S1', `${domain.name} runs on ${other.name} and on ${host.name}`)
-    }
+    for (const host of this.#cluster.hosts)
+      for (const domain of host.libvirtd.domains.values()) this.#checkOne(host, domain, running)
+  }
+
+  #checkOne(host: SimHost, domain: FakeDomain, running: Map<string, SimHost>): void {
+    const memory = this.#memory(domain)
+    this.#followCopy(domain, memory)
+    const isRunning = domain.run !== undefined && domain.state === 'running' && host.isOn && !host.machine.isPaused
+    if (isRunning && !memory.isRunning) this.#checkMemory(domain, memory, host)
+    memory.isRunning = domain.run !== undefined && domain.state === 'running'
+    if (!isRunning) return
+    const other = running.get(domain.uuid)
+    running.set(domain.uuid, host)
+    const { exempt } = this.#cluster
+    if (other === undefined || exempt.has(host.name) || exempt.has(other.name)) return
+    throw new Violation('S1', `${domain.name} runs on ${other.name} and on ${host.name}`)
   }
 
   #memory(domain: FakeDomain): Memory {

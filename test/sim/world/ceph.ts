@@ -36,8 +36,8 @@ export type SimCephOptions = {
 const MAP_LAG_MS = [1, 800] as const
 
 export class SimCeph extends FakeCeph {
-  /** Told of every applied write. */
-  onApplied: (write: FakeWrite) => void = () => undefined
+  /** Told of every applied write, with the number of the OSD that applied it: each holds a part of every image. */
+  onApplied: (write: FakeWrite, osd: number) => void = () => undefined
   /** Longest time until an OSD learns of a map; raised by a fault. */
   lagMs: number = MAP_LAG_MS[1]
   /** Writes to the pool wait: too few OSDs, or the network of all of them is away. */
@@ -76,7 +76,7 @@ export class SimCeph extends FakeCeph {
         // A client that writes has the map in which it could open the image, and tells its OSD.
         const osd = this.#random.pick(osds)
         this.#learn(osd)
-        this.#apply(write)
+        this.#apply(write, osd)
       },
     }
   }
@@ -93,7 +93,7 @@ export class SimCeph extends FakeCeph {
     this.#engine.after(delayMs, 'ceph: a write arrives', () => {
       const isUnderWay = client.wasKilled || image.lock?.client === client
       if (this.isStalled || !isUnderWay || isListed(osd.blocklist, client.address, this.clock.nowMs())) return
-      this.#apply({ ...stamp, atMs: this.clock.nowMs(), volume: image.name, address: client.address })
+      this.#apply({ ...stamp, atMs: this.clock.nowMs(), volume: image.name, address: client.address }, osd)
     })
   }
 
@@ -167,9 +167,9 @@ export class SimCeph extends FakeCeph {
     return Math.round(this.clock.wallMs() + atMs - this.clock.nowMs())
   }
 
-  #apply(write: FakeWrite): void {
+  #apply(write: FakeWrite, { id }: Osd): void {
     this.writes.push(write)
-    this.onApplied(write)
+    this.onApplied(write, id)
   }
 
   #learn(osd: Osd): void {
