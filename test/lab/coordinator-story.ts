@@ -7,11 +7,10 @@ import { coordinatorNames, floatingAt, makePrimary, measureCrash, measureHandove
 import { expectThat, type StoryStep, seconds } from './story.ts'
 import { zooKeeperLeader } from './zookeeper-leader.ts'
 
-/** Limits for a machine that does other things, too; the bench measures against the budgets. */
-const PLANNED_SILENCE_MS = 1000
-const PLANNED_MS = 4000
-const CRASH_MS = 8000
-const CRASH_WITH_LEADER_MS = 10_000
+/** Beyond these something is stuck, also on a busy machine; the bench measures against the budgets. */
+const PLANNED_SILENCE_MS = 5000
+const PLANNED_MS = 15_000
+const CRASH_MS = 40_000
 
 function other(lab: Lab, ...names: readonly string[]): string {
   const found = coordinatorNames(lab).find((name) => !names.includes(name))
@@ -128,7 +127,7 @@ const daemonKilled: StoryStep = {
   },
 }
 
-function powerCut(withLeader: boolean, limitMs: number): StoryStep {
+function powerCut(withLeader: boolean): StoryStep {
   return {
     title: `power cut of the primary${withLeader ? ', which carries ZooKeeper’s leader as well' : ''}`,
     async run(lab) {
@@ -142,7 +141,7 @@ function powerCut(withLeader: boolean, limitMs: number): StoryStep {
       await lab.host(victim).power('on')
       const primary = await settledPrimary(lab)
       await expectFloatingOnlyAt(lab, primary)
-      expectThat(apiMs <= limitMs, `the API answered again after ${seconds(apiMs)}, more than ${seconds(limitMs)}`)
+      expectThat(apiMs <= CRASH_MS, `the API answered again after ${seconds(apiMs)}, more than ${seconds(CRASH_MS)}`)
       return `${victim} died, ${next} answers at the floating address after ${seconds(apiMs)}`
     },
   }
@@ -156,6 +155,6 @@ export const coordinatorStory: readonly StoryStep[] = [
   failingRole,
   maintenance,
   daemonKilled,
-  powerCut(false, CRASH_MS),
-  powerCut(true, CRASH_WITH_LEADER_MS),
+  powerCut(false),
+  powerCut(true),
 ]
