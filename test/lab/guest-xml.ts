@@ -2,6 +2,9 @@
 import type { GuestImage } from './guest.ts'
 import { secretUuid } from './plan.ts'
 
+/** `no_timer_check`: the emulated timer of a busy machine fails the kernel's test at times, and the boot would hang there. */
+const KERNEL_ARGUMENTS = 'console=ttyS0 quiet panic=1 no_timer_check'
+
 /** What differs between guests; everything else is fixed. */
 export type GuestOptions = {
   name: string
@@ -60,7 +63,7 @@ export function guestXml(options: GuestOptions): string {
     <type arch='x86_64' machine='${machine}'>hvm</type>
     <kernel>${image.kernel}</kernel>
     <initrd>${agent ? image.initrdWithAgent : image.initrd}</initrd>
-    <cmdline>console=ttyS0 quiet panic=1</cmdline>
+    <cmdline>${KERNEL_ARGUMENTS}</cmdline>
   </os>
   <features><acpi/><tcg><tb-cache unit='MiB'>32</tb-cache></tcg></features>
   <clock offset='utc'/>
