@@ -2,6 +2,7 @@
 import { createCronScheduler } from '../adapters/clock/cron.ts'
 import { createSystemClock } from '../adapters/clock/system.ts'
 import type { LoadedConfig } from '../adapters/config/config-file.ts'
+import { createAddressRecord } from '../adapters/net/address-record.ts'
 import { createHostNetwork } from '../adapters/net/host-network.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
 import type { Clock } from '../base/clock.ts'
@@ -15,20 +16,24 @@ import { LEASE_SESSION_MS } from '../model/fence-timing.ts'
 import { createFaultBoard } from '../node/faults.ts'
 import type { Log } from '../ports/log.ts'
 import type { PrimaryRole, TimetableJob } from '../ports/primary.ts'
+import type { Index } from '../view/index.ts'
 import { createFencing, type FencingLinks } from './fencing-part.ts'
+import { createNetworkServices } from './network-services.ts'
 
 export type CoordinatorPart = Pick<CoordinatorDeps, 'bootId' | 'isNodeAble' | 'state'> & {
   readonly config: LoadedConfig
   readonly fencing: FencingLinks
+  /** The node's, with all networks and VMs. */
+  readonly index: Index
   readonly clock: Clock
   readonly log: Log
 }
 
-/** Takes floating addresses off this host that an earlier daemon left: it was primary and ended without a word. */
+/** Takes floating addresses and gateways off this host that an earlier daemon left: it was primary and ended without a word. */
 export async function dropLeftovers(config: LoadedConfig, log: Log): Promise<void> {
-  const addresses = floatingAddresses(config)
   try {
-    await createHostNetwork(createSystemClock()).remove(addresses)
+    const gateways = await createAddressRecord(config.paths.run).read()
+    await createHostNetwork(createSystemClock()).remove([...floatingAddresses(config), ...gateways])
   } catch (error) {
     // The node can do its other work; as primary its role of the addresses will fail and say why.
     log.error({ error: errorChain(error) }, 'floating addresses left by an earlier daemon could not be removed')
@@ -65,14 +70,16 @@ export function startCoordinator(options: CoordinatorPart): Coordinator {
 
 /** In the order in which they are started: what outsiders wait for first. */
 function primaryRoles(
-  { config, fencing: links, clock, log: daemonLog }: CoordinatorPart,
+  { config, fencing: links, index, clock, log: daemonLog }: CoordinatorPart,
   log: Log,
 ): readonly PrimaryRole[] {
   const fencing = createFencing(config, links, clock, daemonLog)
   const jobs: readonly TimetableJob[] = [...fencing.jobs]
+  const network = createHostNetwork(clock)
   return [
     ...fencing.roles,
-    createFloatingRole(floatingAddresses(config), { network: createHostNetwork(clock), log }),
+    createFloatingRole(floatingAddresses(config), { network, log }),
+    ...createNetworkServices(config, index, network, clock, daemonLog),
     createMaintenanceEnd({ clock, log }),
     createTimetable(jobs, { scheduler: createCronScheduler(), clock, log }),
   ]

@@ -124,7 +124,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
   const bootId = await files.bootId()
   const fencing = { peers: daemon.peers, vault: link.vault }
   const coordinator = isCoordinator
-    ? startCoordinator({ config, bootId, isNodeAble: daemon.isAble, state, fencing, clock, log })
+    ? startCoordinator({ config, bootId, isNodeAble: daemon.isAble, state, fencing, index, clock, log })
     : undefined
   return { daemon, coordinator, consoles, close: () => supervisor.close() }
 }

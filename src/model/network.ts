@@ -78,6 +78,25 @@ export const DhcpLease = z.object({
 })
 export type DhcpLease = z.infer<typeof DhcpLease>
 
+/** What a network's DHCP servers have in common, one after the other. Writer: the primary. */
+export const DhcpState = z.object({
+  /** By this DHCPv6 clients know their server again. */
+  serverDuid: z.string(),
+})
+export type DhcpState = z.infer<typeof DhcpState>
+
+/**
+ * Serial numbers of all zones, so that they never go back when another node is primary. Writer: the primary, raised when
+ * the contents of a zone changed.
+ */
+export const DnsSerials = z.object({
+  /** By name, with the final dot. */
+  zones: z.record(z.string(), z.object({ serial: z.number().int().nonnegative(), fingerprint: z.string() })),
+  /** Highest number a zone had that is no more. */
+  floor: z.number().int().nonnegative(),
+})
+export type DnsSerials = z.infer<typeof DnsSerials>
+
 /** A rule of the packet filter: nftables statements, without `add rule` and chain. */
 export const AclRule = z.object({ description: z.string().min(1), rule: z.string().min(1) })
 export type AclRule = z.infer<typeof AclRule>
@@ -99,3 +118,6 @@ export const NO_ACLS: NetworkAcls = { generation: 0, in: [], out: [] }
 export function bridgeName(vni: number): string {
   return `vmbr${vni}`
 }
+
+/** Address at which every guest finds what is to be known about itself. */
+export const METADATA_ADDRESS = '169.254.169.254'

@@ -10,7 +10,7 @@ import { errorChain } from '../model/errors.ts'
 import type { DaemonState } from '../model/node.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
 import { createIndex, type Index } from '../view/index.ts'
-import { clusterCollection, networksCollection, nodesCollection, vmsCollection } from '../view/tree-collections.ts'
+import { clusterCollection, networksCollection, nodesCollection, primaryCollections, vmsCollection } from '../view/tree-collections.ts'
 import { createAbleSignal } from './able.ts'
 import type { NodeDaemon, NodeDeps } from './deps.ts'
 import { createDomainManager } from './domain/manager.ts'
@@ -52,7 +52,13 @@ type Parts = {
 }
 
 /** What this node follows. */
-const COLLECTIONS = [clusterCollection(), nodesCollection(['status']), vmsCollection(), networksCollection()]
+const COLLECTIONS = [
+  clusterCollection(),
+  ...primaryCollections(),
+  nodesCollection(['status']),
+  vmsCollection(),
+  networksCollection(),
+]
 /** Starts at once on this node; more would fight for its CPUs while they boot. */
 const PARALLEL_STARTS = 4
 const PROGRESS_RETRY_MS = 500

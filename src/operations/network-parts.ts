@@ -3,9 +3,10 @@ import { hasCode, PvcError } from '../model/errors.ts'
 import { addressFamily, contains, isHostAddress, normalAddress, parseSubnet } from '../model/ip.ts'
 import { type AclRule, type DhcpReservation, HOST_NAME, MacAddress, type NetworkAcls } from '../model/network.ts'
 import { tree } from '../schema/tree.ts'
+import { readReservations } from '../view/networks.ts'
 import { connectedSession, type OperationsDeps, seeOwnRemoval, seeOwnWrite } from './deps.ts'
 import { editDocument } from './edit.ts'
-import { readReservations, requireNetwork } from './network-view.ts'
+import { requireNetwork } from './network-view.ts'
 import { argumentError } from './plan.ts'
 
 /** Gives a guest a fixed address. @throws PVC_ARGUMENT_INVALID, PVC_OBJECT_EXISTS, PVC_OBJECT_NOT_FOUND */

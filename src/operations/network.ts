@@ -4,9 +4,10 @@ import { type Network, NO_ACLS, Vni } from '../model/network.ts'
 import { type NetworkProblem, networkProblems } from '../model/network-check.ts'
 import type { StoreSession, Versioned } from '../ports/store.ts'
 import { tree } from '../schema/tree.ts'
+import { readNetworks } from '../view/networks.ts'
 import { connectedSession, type OperationsDeps, seeOwnRemoval, seeOwnWrite } from './deps.ts'
 import { editDocument } from './edit.ts'
-import { networkNotFound, networkUsers, readNetworks, requireNetwork } from './network-view.ts'
+import { networkNotFound, networkUsers, requireNetwork } from './network-view.ts'
 
 /** What a client says of a network; undefined leaves it as it is, an empty text clears it. */
 export type NetworkChange = {
@@ -81,6 +82,7 @@ export async function removeNetwork(deps: OperationsDeps, vni: number, isForced:
     await removeQuietly(session, dir)
   }
   await removeQuietly(session, keys.acls.path)
+  await removeQuietly(session, keys.dhcpState.path)
   if (!(await removeQuietly(session, keys.spec.path))) throw networkNotFound(vni)
   await seeOwnRemoval(deps, keys.spec)
   return network

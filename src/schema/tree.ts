@@ -6,7 +6,7 @@ import { VmArrival, VmDocument, VmNameReservation, VmStatus } from '../model/dom
 import { FenceJournal, FenceOrder } from '../model/fence.ts'
 import { FlushRun, FlushTurn } from '../model/flush.ts'
 import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
-import { DhcpLease, DhcpReservation, Network, NetworkAcls, type Vni } from '../model/network.ts'
+import { DhcpLease, DhcpReservation, DhcpState, DnsSerials, Network, NetworkAcls, type Vni } from '../model/network.ts'
 import { NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
 import { FenceTestWish, PowerDocument, Readiness } from '../model/power.ts'
 import { Pool, Volume } from '../model/storage.ts'
@@ -41,7 +41,9 @@ const codecs = {
   consoleSegment,
   follower: json(StreamFollower),
   network: json(Network),
-  lease4: json(DhcpLease),
+  dhcpLease: json(DhcpLease),
+  dhcpState: json(DhcpState),
+  dnsSerials: json(DnsSerials),
   reservation: json(DhcpReservation),
   acls: json(NetworkAcls),
   pool: json(Pool),
@@ -119,8 +121,12 @@ export const tree = {
     /** By MAC address. */
     reservations: dir(`/networks/${vni}/reservations`, codecs.reservation),
     /** By IP address; written by the primary. */
-    leases: dir(`/networks/${vni}/leases`, codecs.lease4),
+    leases: dir(`/networks/${vni}/leases`, codecs.dhcpLease),
+    /** Written by the primary. */
+    dhcpState: { path: `/networks/${vni}/dhcp`, codec: codecs.dhcpState } satisfies Key<DhcpState>,
   }),
+  /** Serial numbers of the zones of guest networks; written by the primary. */
+  dnsSerials: { path: '/dns/serials', codec: codecs.dnsSerials } satisfies Key<DnsSerials>,
   pools: dir('/storage/pools', codecs.pool),
   pool: (name: PoolName) => ({ path: `/storage/pools/${name}`, codec: codecs.pool }) satisfies Key<Pool>,
   volumes: (pool: PoolName) => dir(`/storage/volumes/${pool}`, codecs.volume),
@@ -143,6 +149,7 @@ export const TREE_DIRS: readonly string[] = [
   '/locks',
   '/locks/flush',
   '/networks',
+  '/dns',
   '/storage',
   '/storage/pools',
   '/storage/volumes',

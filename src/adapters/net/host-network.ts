@@ -1,6 +1,7 @@
 /** Addresses of this host through iproute2, arping (iputils) and ndptool. */
 import { isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { z } from 'zod'
 import { type Clock, sleep } from '../../base/clock.ts'
 import { PvcError } from '../../model/errors.ts'
 import type { HostAddress, HostNetwork } from '../../ports/network.ts'
@@ -36,7 +37,8 @@ export function createHostNetwork(
     throw failure(lines.join('; '), serious, outcome)
   }
 
-  const announceOne = async ({ address, device }: HostAddress, signal: AbortSignal): Promise<void> => {
+  const announceOne = async ({ address, device, isGateway }: HostAddress, signal: AbortSignal): Promise<void> => {
+    if (isGateway && isIPv6(address)) return
     if (!isIPv6(address)) {
       const args = ['-q', '-A', '-c', String(ANNOUNCE_TIMES), '-I', device, address]
       return finished(
@@ -58,13 +60,20 @@ export function createHostNetwork(
         (entries ?? []).map(({ address, cidr }) => ({ device, address, prefix: Number(cidr?.split('/')[1] ?? 0) })),
       ),
     add: (addresses) => batch(addresses.map(addLine), () => false),
-    remove: (addresses) =>
+    remove: (addresses) => batch(addresses.map(removeLine), (line) => NOT_THERE.test(line)),
+    renew: (addresses) =>
       batch(
-        addresses.map(({ address, prefix, device }) => `address del ${address}/${prefix} dev ${device}`),
+        addresses.flatMap((address) => [removeLine(address), addLine(address)]),
         (line) => NOT_THERE.test(line),
       ),
     async announce(addresses, signal) {
       await Promise.all(addresses.map((address) => announceOne(address, signal)))
+    },
+    async neighbour(address, device) {
+      const args = ['-json', 'neighbour', 'show', 'to', address, 'dev', device]
+      const outcome = await run({ file: 'ip', args, deadlineMs: IP_MS })
+      finished(`ip neighbour ${device} ${address}`, outcome)
+      return parseNeighbour(outcome.kind === 'exited' ? outcome.stdout : '')
     },
   }
 }
@@ -73,10 +82,25 @@ export function createHostNetwork(
  * `replace`, so that an address that is there is no error. IPv6: without duplicate address detection, which takes a second,
  * and deprecated, so that no connection of this host begins from an address that will move away. IPv4 needs no such mark: in a
  * subnet where the host has an address of its own the floating one is secondary and never chosen.
+ * A gateway of IPv6 needs no mark, which would reach guests as an outdated prefix, and is added with the kernel's detection, which
+ * is switched off on its device: only then does the kernel tell the neighbours.
  */
-function addLine({ address, prefix, device }: HostAddress): string {
-  const how = isIPv6(address) ? ' nodad preferred_lft 0' : ''
+function addLine({ address, prefix, device, isGateway }: HostAddress): string {
+  const how = isIPv6(address) && !isGateway ? ' nodad preferred_lft 0' : ''
   return `address replace ${address}/${prefix} dev ${device}${how}`
+}
+
+function removeLine({ address, prefix, device }: HostAddress): string {
+  return `address del ${address}/${prefix} dev ${device}`
+}
+
+/** First MAC address of `ip -json neighbour show`. */
+function parseNeighbour(text: string): string | undefined {
+  const entries: unknown = JSON.parse(text.trim() === '' ? '[]' : text)
+  return z
+    .array(z.object({ lladdr: z.string().optional() }))
+    .parse(entries)[0]
+    ?.lladdr?.toLowerCase()
 }
 
 function finished(what: string, outcome: CommandOutcome): void {

@@ -7,7 +7,7 @@ import {
   setMaintenance,
   untilMaintenanceAcknowledged,
 } from '../../operations/coordinator.ts'
-import { readNetworks } from '../../operations/network-view.ts'
+import { readNetworks } from '../../view/networks.ts'
 import { eachVm, primaryNode, readCluster, readNodes, readPools, readVolumes } from '../../operations/view.ts'
 import type { Handlers } from '../handler.ts'
 

@@ -10,7 +10,8 @@ import {
   removeAcl,
   removeReservation,
 } from '../../operations/network-parts.ts'
-import { readAcls, readLeases, readNetworks, readReservations, requireNetwork } from '../../operations/network-view.ts'
+import { requireNetwork } from '../../operations/network-view.ts'
+import { readAcls, readLeases, readNetworks, readReservations } from '../../view/networks.ts'
 import type { ApiDeps, Handlers, RequestContext } from '../handler.ts'
 
 function changeOf(input: RouteInput<'networkModify'>): NetworkChange {

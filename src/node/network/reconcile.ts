@@ -2,12 +2,10 @@
 import type { Clock } from '../../base/clock.ts'
 import { Reconciler } from '../../base/reconciler.ts'
 import { errorChain } from '../../model/errors.ts'
-import type { Network } from '../../model/network.ts'
-import { Vni } from '../../model/network.ts'
 import type { Links } from '../../ports/links.ts'
 import type { Log } from '../../ports/log.ts'
-import { tree } from '../../schema/tree.ts'
 import type { Index } from '../../view/index.ts'
+import { readNetworks } from '../../view/networks.ts'
 import type { FaultBoard } from '../faults.ts'
 import { decideLinks, type NetworkGround } from './decide.ts'
 
@@ -90,15 +88,4 @@ async function pass({ ground, index, links, faults, log }: NetworkLinksDeps): Pr
   }))
   faults.replace('NETWORK_LINK', broken)
   return failures.length + unkept.length > 0
-}
-
-/** All networks of the index, by number. */
-export function readNetworks(index: NetworkLinksDeps['index']): readonly Network[] {
-  return index
-    .children(tree.networks.path)
-    .flatMap((name) => {
-      const vni = Vni.safeParse(Number(name))
-      return vni.success ? (index.get(tree.network(vni.data).spec)?.value ?? []) : []
-    })
-    .sort((a, b) => a.vni - b.vni)
 }

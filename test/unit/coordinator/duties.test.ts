@@ -1,13 +1,13 @@
 /** What the primary does: floating addresses, the end of maintenance, the timetable, the maintenance gate. */
 import { describe, expect, it } from 'vitest'
 import { ManualClock } from '../../../src/adapters/fake/clock.ts'
+import { FakeHostNetwork } from '../../../src/adapters/fake/host-network.ts'
 import { FakeLog } from '../../../src/adapters/fake/log.ts'
 import { createFloatingRole, floatingAddresses } from '../../../src/coordinator/floating.ts'
 import { MaintenanceGates } from '../../../src/coordinator/gate.ts'
 import { createMaintenanceEnd } from '../../../src/coordinator/maintenance-end.ts'
 import { createTimetable } from '../../../src/coordinator/timetable.ts'
 import { createFaultBoard } from '../../../src/node/faults.ts'
-import type { HostAddress, HostNetwork } from '../../../src/ports/network.ts'
 import type { Reign } from '../../../src/ports/primary.ts'
 import { tree } from '../../../src/schema/tree.ts'
 import { A, Coordinators } from './coordinators.ts'
@@ -148,23 +148,8 @@ describe('floating addresses', () => {
   }
   const addresses = floatingAddresses({ cluster: { name: 'x', coordinators: [A], keyFile: '/k', floating } })
 
-  function fakeNetwork() {
-    let present: readonly HostAddress[] = []
-    const announced: AbortSignal[] = []
-    const set = (those: readonly HostAddress[]): void => {
-      present = those
-    }
-    const network: HostNetwork = {
-      present: () => present,
-      add: async (those) => set([...present, ...those]),
-      remove: async () => set([]),
-      announce: async (_those, signal) => void announced.push(signal),
-    }
-    return { network, announced, set }
-  }
-
   it('are added, announced, missed when somebody removes one, and gone afterwards', async () => {
-    const { network, announced, set } = fakeNetwork()
+    const network = new FakeHostNetwork()
     const role = createFloatingRole(addresses, { network, log: new FakeLog() })
     const { reign } = await reignOf(new Coordinators())
     await role.start(reign)
@@ -172,24 +157,24 @@ describe('floating addresses', () => {
       ['192.0.2.9', 24, 'up0'],
       ['FD00:0::9', 64, 'br0'],
     ])
-    expect(announced).toHaveLength(1)
+    expect(network.announced).toHaveLength(1)
     expect(role.problem?.()).toBeUndefined()
     // As the kernel spells it.
-    set([{ address: 'fd00::9', prefix: 64, device: 'br0' }])
+    network.addresses = [{ address: 'fd00::9', prefix: 64, device: 'br0' }]
     expect(role.problem?.()).toBe('192.0.2.9 is missing on up0')
     await role.stop()
-    expect([network.present(), announced[0]?.aborted]).toEqual([[], true])
+    expect([network.present(), network.announced[0]?.signal.aborted]).toEqual([[], true])
   })
 
   it('are not announced any more when the reign has ended', async () => {
-    const { network, announced } = fakeNetwork()
+    const network = new FakeHostNetwork()
     const role = createFloatingRole(addresses, { network, log: new FakeLog() })
     const { reign, end } = await reignOf(new Coordinators())
     await role.start(reign)
     end()
-    expect(announced[0]?.aborted).toBe(true)
+    expect(network.announced[0]?.signal.aborted).toBe(true)
     await role.stop()
     await role.start(reign)
-    expect([network.present(), announced]).toMatchObject([[], [{}]])
+    expect([network.present(), network.announced]).toMatchObject([[], [{}]])
   })
 })

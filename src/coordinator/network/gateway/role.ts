@@ -1,0 +1,169 @@
+/**
+ * The role that carries the gateways of guest networks. In a planned handover the successor has them, and has told the guests,
+ * before the old primary gives them up: no packet finds nobody. Both route alike meanwhile.
+ */
+import type { Clock, Timer } from '../../../base/clock.ts'
+import { errorChain } from '../../../model/errors.ts'
+import type { AddressRecord } from '../../../ports/address-record.ts'
+import type { Log } from '../../../ports/log.ts'
+import type { HostNetwork } from '../../../ports/network.ts'
+import type { PrimaryRole } from '../../../ports/primary.ts'
+import { tree } from '../../../schema/tree.ts'
+import { readNetworks } from '../../../view/networks.ts'
+import { createNetworkRole, type NetworkIndex } from '../network-role.ts'
+import { type GatewayAddress, gatewayAddresses, without } from './plan.ts'
+
+export type GatewayDeps = {
+  readonly index: NetworkIndex
+  readonly network: HostNetwork
+  readonly record: AddressRecord
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** A successor that has not become primary by then gives the addresses back. */
+const PREPARED_MS = 8000
+/** The bridge of a new network is made by another part of this daemon at the same time. */
+const RETRY_MS = 200
+const PATIENCE_MS = 3000
+
+export function createGatewayRole(deps: GatewayDeps): PrimaryRole {
+  const { index, clock, log } = deps
+  const gateways = new Gateways(deps)
+  let expiry: Timer | undefined
+  /** A successor was named and has announced the gateways, perhaps. */
+  let wasSuccessorNamed = false
+
+  const follow = async (isRising: boolean): Promise<void> => {
+    const wanted = gatewayAddresses(readNetworks(index))
+    const successor = index.get(tree.primary.status)?.value.successor ?? null
+    const isTakenBack = wasSuccessorNamed && successor === null
+    wasSuccessorNamed = successor !== null
+    await gateways.carry(wanted, isRising || isTakenBack)
+  }
+
+  let isRising = true
+  let retry: Timer | undefined
+  const role = createNetworkRole({
+    name: 'gateways',
+    index,
+    follows: [tree.networks.path, tree.primary.status.path],
+    clock,
+    log,
+    async prepare() {
+      if (!index.isReady.value) return
+      expiry?.cancel()
+      expiry = clock.setTimer(PREPARED_MS, () => {
+        gateways.drop().catch((error: unknown) => {
+          log.error(
+            { error: errorChain(error) },
+            'gateways taken for a handover that did not come could not be removed',
+          )
+        })
+      })
+      await gateways.carry(gatewayAddresses(readNetworks(index)), true)
+    },
+    async pass() {
+      expiry?.cancel()
+      await follow(isRising)
+      isRising = false
+      retry?.cancel()
+      if (gateways.missing().length > 0) retry = clock.setTimer(RETRY_MS, () => role.again())
+    },
+    async giveUp() {
+      expiry?.cancel()
+      retry?.cancel()
+      isRising = true
+      wasSuccessorNamed = false
+      await gateways.drop()
+    },
+    problem: () => gateways.problem(),
+  })
+  return role
+}
+
+/** The gateway addresses on this host. One change at a time. */
+class Gateways {
+  readonly #deps: GatewayDeps
+  #wanted: readonly GatewayAddress[] = []
+  #queue: Promise<void> = Promise.resolve()
+  #announcing = new AbortController()
+  #missingSinceMs: number | undefined
+  #lastError = ''
+
+  constructor(deps: GatewayDeps) {
+    this.#deps = deps
+  }
+
+  /** Makes the addresses exactly these; `isNews`: the neighbours are told of all, not only of new ones. */
+  carry(wanted: readonly GatewayAddress[], isNews: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      const { network, record, log } = this.#deps
+      const outdated = without(this.#wanted, wanted)
+      const missing = without(wanted, network.present())
+      const isChanged = outdated.length > 0 || without(wanted, this.#wanted).length > 0
+      if (isChanged) await record.write([...this.#wanted, ...wanted])
+      await network.remove(outdated)
+      this.#wanted = wanted
+      await this.#add(missing)
+      if (isNews) await network.renew(without(wanted, missing).filter(({ address }) => address.includes(':')))
+      if (isChanged) await record.write(wanted)
+      const absent = this.missing()
+      const added = without(missing, absent)
+      if (added.length + outdated.length > 0)
+        log.info({ added: added.map(nameOf), removed: outdated.map(nameOf) }, 'gateways changed')
+      this.#announce(isNews ? without(wanted, absent) : added)
+    })
+  }
+
+  drop(): Promise<void> {
+    return this.#inTurn(async () => {
+      // An announcement of an address that is no longer here would take it away from its new holder.
+      this.#announcing.abort()
+      await this.#deps.network.remove(this.#wanted)
+      this.#wanted = []
+      this.#missingSinceMs = undefined
+    })
+  }
+
+  missing(): readonly GatewayAddress[] {
+    return without(this.#wanted, this.#deps.network.present())
+  }
+
+  problem(): string | undefined {
+    const missing = this.missing()
+    const nowMs = this.#deps.clock.nowMs()
+    this.#missingSinceMs = missing.length === 0 ? undefined : (this.#missingSinceMs ?? nowMs)
+    if (this.#missingSinceMs === undefined || nowMs - this.#missingSinceMs < PATIENCE_MS) return undefined
+    return `gateways are missing: ${missing.map(nameOf).join(', ')} (${this.#lastError || 'somebody removed them'})`
+  }
+
+  async #add(addresses: readonly GatewayAddress[]): Promise<void> {
+    try {
+      await this.#deps.network.add(addresses)
+      this.#lastError = ''
+    } catch (error) {
+      // Those that could be added were; the rest is tried again, and shown when it lasts.
+      this.#lastError = errorChain(error)
+    }
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#queue.then(work)
+    this.#queue = turn.catch(() => undefined)
+    return turn
+  }
+
+  #announce(addresses: readonly GatewayAddress[]): void {
+    if (addresses.length === 0) return
+    if (this.#announcing.signal.aborted) this.#announcing = new AbortController()
+    // Nobody waits for it: it takes two seconds, and the first packet leaves at once.
+    this.#deps.network.announce(addresses, this.#announcing.signal).catch((error: unknown) => {
+      this.#deps.log.error({ error: errorChain(error) }, 'guests could not be told of a gateway')
+    })
+  }
+}
+
+function nameOf({ address, device }: GatewayAddress): string {
+  return `${address} on ${device}`
+}

@@ -1,0 +1,35 @@
+/** Networks of guests and what belongs to them, as an index knows them. */
+import { type DhcpLease, type DhcpReservation, type Network, type NetworkAcls, NO_ACLS, Vni } from '../model/network.ts'
+import { tree } from '../schema/tree.ts'
+import type { Index } from './index.ts'
+
+/** What is needed of an index to read documents from it. */
+export type Documents = Pick<Index, 'get' | 'children'>
+
+/** All networks, by number. */
+export function readNetworks(index: Documents): readonly Network[] {
+  return index
+    .children(tree.networks.path)
+    .flatMap((name) => {
+      const vni = Vni.safeParse(Number(name))
+      return vni.success ? (index.get(tree.network(vni.data).spec)?.value ?? []) : []
+    })
+    .sort((a, b) => a.vni - b.vni)
+}
+
+/** Packet filter rules of a network. */
+export function readAcls(index: Documents, vni: Vni): NetworkAcls {
+  return index.get(tree.network(vni).acls)?.value ?? NO_ACLS
+}
+
+/** Fixed addresses of a network, by MAC. */
+export function readReservations(index: Documents, vni: Vni): readonly DhcpReservation[] {
+  const dir = tree.network(vni).reservations
+  return [...index.children(dir.path)].sort().flatMap((mac) => index.get(dir.child(mac))?.value ?? [])
+}
+
+/** Leases of a network. */
+export function readLeases(index: Documents, vni: Vni): readonly DhcpLease[] {
+  const dir = tree.network(vni).leases
+  return [...index.children(dir.path)].sort().flatMap((address) => index.get(dir.child(address))?.value ?? [])
+}
