@@ -4,6 +4,7 @@ import { createSystemClock } from '../adapters/clock/system.ts'
 import type { LoadedConfig } from '../adapters/config/config-file.ts'
 import { createAddressRecord } from '../adapters/net/address-record.ts'
 import { createHostNetwork } from '../adapters/net/host-network.ts'
+import { endLeftRuns } from '../adapters/process/runs.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
 import type { Clock } from '../base/clock.ts'
 import { type Coordinator, createCoordinator } from '../coordinator/coordinator.ts'
@@ -18,7 +19,7 @@ import type { Log } from '../ports/log.ts'
 import type { PrimaryRole, TimetableJob } from '../ports/primary.ts'
 import type { Index } from '../view/index.ts'
 import { createFencing, type FencingLinks } from './fencing-part.ts'
-import { createNetworkServices } from './network-services.ts'
+import { createNetworkServices, programRuns } from './network-services.ts'
 
 export type CoordinatorPart = Pick<CoordinatorDeps, 'bootId' | 'isNodeAble' | 'state'> & {
   readonly config: LoadedConfig
@@ -29,14 +30,18 @@ export type CoordinatorPart = Pick<CoordinatorDeps, 'bootId' | 'isNodeAble' | 's
   readonly log: Log
 }
 
-/** Takes floating addresses and gateways off this host that an earlier daemon left: it was primary and ended without a word. */
+/**
+ * Takes floating addresses and gateways off this host, and ends programs, that an earlier daemon left: it was primary and ended
+ * without a word.
+ */
 export async function dropLeftovers(config: LoadedConfig, log: Log): Promise<void> {
   try {
+    endLeftRuns(programRuns(config), log)
     const gateways = await createAddressRecord(config.paths.run).read()
     await createHostNetwork(createSystemClock()).remove([...floatingAddresses(config), ...gateways])
   } catch (error) {
     // The node can do its other work; as primary its role of the addresses will fail and say why.
-    log.error({ error: errorChain(error) }, 'floating addresses left by an earlier daemon could not be removed')
+    log.error({ error: errorChain(error) }, 'what an earlier daemon left on this host could not be removed')
   }
 }
 

@@ -1,4 +1,5 @@
 /** Composition of what the primary does for guest networks: gateways, DHCP, names. */
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { LoadedConfig } from '../adapters/config/config-file.ts'
 import { createDnsmasq } from '../adapters/dnsmasq/dnsmasq.ts'
@@ -19,6 +20,11 @@ const LEASE_SCRIPT = fileURLToPath(new URL('../../share/dnsmasq-lease-script', i
 /** Where the forwarders of guests, on the same host, reach our name server; the floating addresses may be missing. */
 const OWN_NAME_SERVER = { address: '127.0.0.1', port: 53 }
 
+/** Where it is written down which programs run. */
+export function programRuns(config: LoadedConfig): string {
+  return join(config.paths.run, 'programs')
+}
+
 /** The duties in their order. Nothing runs before the first reign. */
 export function createNetworkServices(
   config: LoadedConfig,
@@ -30,7 +36,7 @@ export function createNetworkServices(
   const log = daemonLog.child({ component: 'network-services' })
   const { run } = config.paths
   const { dns, underlayMtu } = config.network
-  const programs = createPrograms({ clock, log })
+  const programs = createPrograms({ clock, log, runDir: programRuns(config) })
   const servers = createDnsmasq({
     script: LEASE_SCRIPT,
     forwarders: dns.forwarders,

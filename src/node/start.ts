@@ -10,7 +10,13 @@ import { errorChain } from '../model/errors.ts'
 import type { DaemonState } from '../model/node.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
 import { createIndex, type Index } from '../view/index.ts'
-import { clusterCollection, networksCollection, nodesCollection, primaryCollections, vmsCollection } from '../view/tree-collections.ts'
+import {
+  clusterCollection,
+  networksCollection,
+  nodesCollection,
+  primaryCollections,
+  vmsCollection,
+} from '../view/tree-collections.ts'
 import { createAbleSignal } from './able.ts'
 import type { NodeDaemon, NodeDeps } from './deps.ts'
 import { createDomainManager } from './domain/manager.ts'

@@ -62,7 +62,12 @@ export async function openGuestNetworkRoom(): Promise<GuestNetworkRoom> {
   }
   const log = new FakeLog()
   const clock = createSystemClock(() => process.hrtime.bigint())
-  const programs = createPrograms({ clock, log, launcher: ['nsenter', ...enter('primary'), '--'] })
+  const programs = createPrograms({
+    clock,
+    log,
+    runDir: join(dir, 'programs'),
+    launcher: ['nsenter', ...enter('primary'), '--'],
+  })
   return {
     dir,
     log,

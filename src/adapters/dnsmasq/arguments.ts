@@ -35,7 +35,9 @@ export function dnsmasqArguments({ network, mtu }: DhcpServer, settings: Dnsmasq
     '--conf-file=/dev/null',
     '--no-hosts',
     '--pid-file=',
+    // A change of the group would make the kernel forget that it is to die with us.
     '--user=root',
+    '--group=root',
     '--keep-in-foreground',
     '--log-facility=-',
     // Waits for the bridge and follows its addresses.

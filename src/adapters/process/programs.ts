@@ -4,6 +4,7 @@ import { backoffDelayMs } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Program, Programs, RunningProgram } from '../../ports/programs.ts'
+import { noteRun } from './runs.ts'
 
 const RETRY = { firstMs: 250, maxMs: 15_000 }
 /** One that has run this long is no longer counted as failing. */
@@ -15,6 +16,8 @@ const MAX_LINE = 300
 export type ProgramsOptions = {
   readonly clock: Clock
   readonly log: Log
+  /** Directory for who runs; it is emptied by a boot. */
+  readonly runDir: string
   /** Words before each command; for tests, which run programs in namespaces of their own. */
   readonly launcher?: readonly string[]
 }
@@ -39,6 +42,7 @@ class KeptProgram implements RunningProgram {
   readonly #clock: Clock
   readonly #log: Log
   readonly #launcher: readonly string[]
+  readonly #runs: string
   readonly #onChange: () => void
   readonly #ending = new AbortController()
   #child: { kill(signal: NodeJS.Signals): boolean } | undefined
@@ -50,11 +54,12 @@ class KeptProgram implements RunningProgram {
   #lastLine = ''
   #problem: string | undefined
 
-  constructor(program: Program, { clock, log, launcher = [] }: ProgramsOptions, onChange: () => void) {
+  constructor(program: Program, { clock, log, runDir, launcher = [] }: ProgramsOptions, onChange: () => void) {
     this.#program = program
     this.#clock = clock
     this.#log = log
     this.#launcher = launcher
+    this.#runs = runDir
     this.#onChange = onChange
     this.#start()
   }
@@ -93,6 +98,7 @@ class KeptProgram implements RunningProgram {
     })
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) this.#listen(stream)
+    if (child.pid !== undefined) noteRun(this.#runs, name, child.pid)
     this.#log.info({ program: name, pid: child.pid }, 'program started')
     this.#run = child.then(({ exitCode, signal, cause }) => this.#ended(exitCode, signal, cause))
   }

@@ -7,8 +7,8 @@ import {
   setMaintenance,
   untilMaintenanceAcknowledged,
 } from '../../operations/coordinator.ts'
-import { readNetworks } from '../../view/networks.ts'
 import { eachVm, primaryNode, readCluster, readNodes, readPools, readVolumes } from '../../operations/view.ts'
+import { readNetworks } from '../../view/networks.ts'
 import type { Handlers } from '../handler.ts'
 
 /** Status waits this long for Ceph's figures; older ones are shown otherwise. */

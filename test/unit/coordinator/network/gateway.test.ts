@@ -12,7 +12,8 @@ import { managedNetwork, NetworkWorld } from './network-world.ts'
 const V4: Network = managedNetwork(100)
 const BOTH: Network = managedNetwork(101, { ip6: { network: 'fd00:1::/64', gateway: 'fd00:1::1', dhcp: true } })
 
-const text = (addresses: readonly HostAddress[]) => addresses.map((each) => `${each.address}/${each.prefix} ${each.device}`)
+const text = (addresses: readonly HostAddress[]) =>
+  addresses.map((each) => `${each.address}/${each.prefix} ${each.device}`)
 
 describe('gateway addresses', () => {
   it('are those of managed networks, with the one link-local address where there is IPv6', () => {
@@ -31,7 +32,10 @@ async function start(networks: readonly Network[]) {
   const world = await NetworkWorld.create(networks)
   const network = new FakeHostNetwork()
   const written: (readonly HostAddress[])[] = []
-  const record = { read: async () => written.at(-1) ?? [], write: async (those: readonly HostAddress[]) => void written.push(those) }
+  const record = {
+    read: async () => written.at(-1) ?? [],
+    write: async (those: readonly HostAddress[]) => void written.push(those),
+  }
   const role = createGatewayRole({ index: world.index, network, record, clock: world.clock, log: world.log })
   return { world, network, written, role }
 }
