@@ -11,6 +11,7 @@ import { createSystemClock } from '../adapters/clock/system.ts'
 import type { LoadedConfig } from '../adapters/config/config-file.ts'
 import { createLogFiles } from '../adapters/console/log-files.ts'
 import { createNodeFiles } from '../adapters/files/node-files.ts'
+import { createFrr } from '../adapters/frr/frr.ts'
 import { createGuardPages } from '../adapters/guard/guard.ts'
 import { createHost } from '../adapters/host/host.ts'
 import { takeInstanceLock } from '../adapters/host/instance-lock.ts'
@@ -18,6 +19,7 @@ import { startHypervisor } from '../adapters/libvirt/hypervisor.ts'
 import { bootTimeNs, closeInheritedFds, sdNotify } from '../adapters/libvirt/system.ts'
 import { createLinks } from '../adapters/links/links.ts'
 import { createLog } from '../adapters/log/pino-log.ts'
+import { createHostNetwork } from '../adapters/net/host-network.ts'
 import { createSupervisor } from '../adapters/systemd/supervisor.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
 import type { Clock } from '../base/clock.ts'
@@ -97,7 +99,11 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       rebootCommand: config.node.rebootCommand,
     }),
     link,
-    links: createLinks({ clock, log: log.child({ component: 'links' }) }),
+    guestNetworks: {
+      links: createLinks({ clock, log: log.child({ component: 'links' }) }),
+      routing: createFrr(),
+      addresses: createHostNetwork(clock).present,
+    },
     supervisor,
     coordinator: state,
     clock,

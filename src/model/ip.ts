@@ -22,6 +22,13 @@ export function parseSubnet(text: string): Subnet | undefined {
   return addressNumber(first) === firstNumber(subnet) ? subnet : undefined
 }
 
+/** The network in which an address with this prefix length lies. */
+export function networkOf(address: string, prefixLength: number): Subnet {
+  const family = addressFamily(address) ?? 4
+  const subnet: Subnet = { family, first: normalAddress(address), prefixLength }
+  return { ...subnet, first: format(firstNumber(subnet), family) }
+}
+
 /** Notation of a subnet. */
 export function formatSubnet({ first, prefixLength }: Subnet): string {
   return `${first}/${prefixLength}`

@@ -11,8 +11,10 @@ import type { Host, Supervisor } from '../ports/host.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
 import type { Links } from '../ports/links.ts'
 import type { Log } from '../ports/log.ts'
+import type { HostNetwork } from '../ports/network.ts'
 import type { LocalServer, PeerNetwork, Peers } from '../ports/peer.ts'
 import type { PowerVault } from '../ports/power.ts'
+import type { Routing } from '../ports/routing.ts'
 import type { StorageFence } from '../ports/storage-fence.ts'
 import type { Store, StoreSession } from '../ports/store.ts'
 import type { Index } from '../view/index.ts'
@@ -36,6 +38,14 @@ export type ClusterLink = {
   readonly localServer: LocalServer | undefined
 }
 
+/** What networks of guests are made of. */
+export type GuestNetworks = {
+  readonly links: Links
+  readonly routing: Routing
+  /** Addresses of this machine's devices that are up. */
+  readonly addresses: HostNetwork['present']
+}
+
 /** Everything the node part needs from the world. */
 export type NodeDeps = {
   readonly config: NodeConfig
@@ -49,7 +59,7 @@ export type NodeDeps = {
   readonly host: Host
   readonly link: ClusterLink
   /** Undefined: no networks of guests are kept on this machine. */
-  readonly links?: Links | undefined
+  readonly guestNetworks?: GuestNetworks | undefined
   readonly supervisor: Supervisor
   /** What the coordinator part says of this node. */
   readonly coordinator: Signal<CoordinatorState>

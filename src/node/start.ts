@@ -31,8 +31,7 @@ import { createSeqKeeper, type SeqKeeper } from './keepalive/seq-guard.ts'
 import { createMembership } from './membership/create.ts'
 import type { Membership } from './membership/membership.ts'
 import { createNeighbours, type Neighbours } from './neighbours.ts'
-import { createNetworkPart } from './network/part.ts'
-import type { NetworkLinks } from './network/reconcile.ts'
+import { createNetworkPart, type NetworkPart } from './network/part.ts'
 import { buildQuarantine } from './quarantine/create.ts'
 import type { OwnBlocklistWatch } from './quarantine/own-blocklist.ts'
 import type { Quarantine } from './quarantine/quarantine.ts'
@@ -54,7 +53,7 @@ type Parts = {
   readonly selfFence: SelfFence
   readonly hostChecks: HostChecks
   readonly neighbours: Neighbours
-  readonly networks: NetworkLinks
+  readonly networks: NetworkPart
 }
 
 /** What this node follows. */

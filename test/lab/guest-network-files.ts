@@ -17,7 +17,7 @@ export function guestNetworkFiles(): Record<string, string> {
   const init = join(labSourceDir, 'init')
   const daemons = readFileSync('/etc/frr/daemons', 'utf8')
     .replace(/^bgpd=no$/m, 'bgpd=yes')
-    .concat('watchfrr_options="--min-restart-interval 1 --max-restart-interval 10"\n')
+    .concat('watchfrr_options="-i 1 -t 10 --min-restart-interval 1 --max-restart-interval 10"\n')
   return {
     'usr/local/sbin/ip': readFileSync(join(init, 'ip.sh'), 'utf8').replaceAll('LAB_INIT', init),
     'etc/frr/daemons': daemons,

@@ -1,25 +1,68 @@
-import { addressNumber } from '../../model/ip.ts'
+import { addressFamily, addressNumber, formatSubnet, networkOf } from '../../model/ip.ts'
 import type { Index } from '../../view/index.ts'
 import type { NodeDeps } from '../deps.ts'
 import type { FaultBoard } from '../faults.ts'
-import { createNetworkLinks, type NetworkLinks } from './reconcile.ts'
+import { createRoutingKeeper } from '../routing/reconcile.ts'
+import { createNetworkLinks } from './reconcile.ts'
 
-const NOTHING: NetworkLinks = { start: () => undefined, stop: async () => undefined }
+/** The networks of guests on this node. */
+export type NetworkPart = { start(): void; stop(): Promise<void> }
 
-/** Networks of guests on this node; nothing where the world has no network devices to offer. */
-export function createNetworkPart(deps: NodeDeps, faults: FaultBoard, index: Index): NetworkLinks {
-  const { config, links, clock } = deps
-  if (links === undefined) return NOTHING
+/** Devices and routing of this node; nothing where the world has none to offer. */
+export function createNetworkPart(deps: NodeDeps, faults: FaultBoard, index: Index): NetworkPart {
+  const keepers = [createLinksKeeper(deps, faults, index), createRouting(deps, faults, index)].flat()
+  return {
+    start() {
+      for (const keeper of keepers) keeper.start()
+    },
+    async stop() {
+      await Promise.all(keepers.map((keeper) => keeper.stop()))
+    },
+  }
+}
+
+function createLinksKeeper(deps: NodeDeps, faults: FaultBoard, index: Index): readonly NetworkPart[] {
+  const { config, guestNetworks, clock } = deps
+  if (guestNetworks === undefined) return []
   const { clusterAddress } = config.node
   const { underlayDevice, underlayMtu, bridgeDevice, bridgeMtu } = config.network
   // Two nodes of a cluster network differ in the last two bytes of their addresses, or it has more than 65,536 of them.
   const nodeNumber = Number(addressNumber(clusterAddress) & 0xffffn)
-  return createNetworkLinks({
+  const keeper = createNetworkLinks({
     ground: { nodeNumber, clusterAddress, underlayDevice, underlayMtu, bridgeDevice, bridgeMtu },
     index,
-    links,
+    links: guestNetworks.links,
     faults,
     clock,
     log: deps.log.child({ component: 'network' }),
   })
+  return [keeper]
+}
+
+function createRouting(deps: NodeDeps, faults: FaultBoard, index: Index): readonly NetworkPart[] {
+  const { config, guestNetworks, clock } = deps
+  const { underlayDevice, bgp } = config.network
+  const { name, clusterAddress } = config.node
+  if (guestNetworks === undefined || underlayDevice === undefined || addressFamily(clusterAddress) !== 4) return []
+  const { coordinators } = config.cluster
+  const keeper = createRoutingKeeper({
+    ground: {
+      node: name,
+      address: clusterAddress,
+      asn: bgp.asn,
+      isCoordinator: coordinators.includes(name),
+      upstream: bgp.upstream,
+    },
+    coordinators,
+    range() {
+      const own = guestNetworks.addresses().find(({ address }) => address === clusterAddress)
+      return own === undefined ? undefined : formatSubnet(networkOf(own.address, own.prefix))
+    },
+    index,
+    routing: guestNetworks.routing,
+    faults,
+    clock,
+    log: deps.log.child({ component: 'routing' }),
+  })
+  return [keeper]
 }

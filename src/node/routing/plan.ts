@@ -1,0 +1,121 @@
+/** The configuration of FRR: which guest's address is on which node, told by EVPN. Pure. */
+import { addressFamily } from '../../model/ip.ts'
+import type { Network } from '../../model/network.ts'
+
+/** What the configuration follows from. */
+export type RoutingGround = {
+  readonly node: string
+  /** This node's address on the cluster network, IPv4. */
+  readonly address: string
+  readonly asn: number
+  readonly isCoordinator: boolean
+  /** Cluster addresses of the other coordinators. */
+  readonly coordinators: readonly string[]
+  /** The cluster network, such as `10.90.0.0/24`: from there other nodes may connect. */
+  readonly range: string
+  /** Routers outside, of coordinators only. */
+  readonly upstream: readonly { readonly address: string; readonly asn: number }[]
+  readonly networks: readonly Network[]
+}
+
+/** First line of our configuration; another one is somebody else's. */
+export const OUR_MARK = '! Written by pvcnoded. Do not edit: changes are overwritten.'
+
+/** Lines that Debian ships, and that vtysh adds by itself. */
+const SHIPPED =
+  /^(log syslog informational|frr version .*|frr defaults .*|hostname .*|service integrated-vtysh-config|end)$/
+
+/** Whether a configuration may be replaced: ours, or as Debian ships it. */
+export function isReplaceable(text: string): boolean {
+  if (text.startsWith(OUR_MARK)) return true
+  const lines = text.split('\n').map((line) => line.trim())
+  return lines.every((line) => line === '' || /^[!#]/.test(line) || SHIPPED.test(line))
+}
+
+/**
+ * All coordinators reflect routes, and each for everybody: guests reach each other as long as one of them lives. Other
+ * nodes may connect from the cluster network without being named, so a new node changes nothing on the others. A node
+ * that is silent is out after 3 s.
+ */
+export function routingConfiguration(ground: RoutingGround): string {
+  const { node, address, asn, coordinators, isCoordinator, range } = ground
+  const upstream = isCoordinator ? ground.upstream : []
+  const lines = [
+    OUR_MARK,
+    'frr defaults traditional',
+    `hostname ${node}`,
+    'service integrated-vtysh-config',
+    'log syslog informational',
+    ...(upstream.length > 0 ? filters(ground.networks) : []),
+    `router bgp ${asn}`,
+    ` bgp router-id ${address}`,
+    ' no bgp default ipv4-unicast',
+    ...peerGroup('fabric', asn),
+    ' neighbor fabric timers connect 1',
+    ...coordinators.toSorted().map((each) => ` neighbor ${each} peer-group fabric`),
+    ...(isCoordinator ? [...peerGroup('nodes', asn), ` bgp listen range ${range} peer-group nodes`] : []),
+    ...upstream.flatMap((router) => [
+      ` neighbor ${router.address} remote-as ${router.asn}`,
+      ` neighbor ${router.address} timers connect 5`,
+    ]),
+    ...upstreamFamily(4, upstream),
+    ...upstreamFamily(6, upstream),
+    ' address-family l2vpn evpn',
+    '  neighbor fabric activate',
+    ...(isCoordinator ? ['  neighbor nodes activate', '  neighbor nodes route-reflector-client'] : []),
+    '  advertise-all-vni',
+    // The gateway's own address is told as well: packets to it would otherwise go to every node.
+    '  advertise-svi-ip',
+    ' exit-address-family',
+    'exit',
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function peerGroup(name: string, asn: number): readonly string[] {
+  return [
+    ` neighbor ${name} peer-group`,
+    ` neighbor ${name} remote-as ${asn}`,
+    ` neighbor ${name} timers 1 3`,
+    ` neighbor ${name} advertisement-interval 0`,
+  ]
+}
+
+/** What is announced outside: networks of guests, by whoever carries their gateway; nothing is taken from there. */
+function filters(networks: readonly Network[]): readonly string[] {
+  const list = (command: string, name: string, subnets: readonly string[]): readonly string[] => [
+    ...subnets.toSorted().map((subnet, index) => `${command} prefix-list ${name} seq ${10 + index} permit ${subnet}`),
+    `${command} prefix-list ${name} seq 100000 deny any`,
+  ]
+  const managed = networks.filter(({ type }) => type === 'managed')
+  return [
+    ...list(
+      'ip',
+      'PVC4',
+      managed.flatMap(({ ip4 }) => (ip4 === null ? [] : [ip4.network])),
+    ),
+    ...list(
+      'ipv6',
+      'PVC6',
+      managed.flatMap(({ ip6 }) => (ip6 === null ? [] : [ip6.network])),
+    ),
+    ...['route-map PVC4 permit 10', ' match ip address prefix-list PVC4', 'exit'],
+    ...['route-map PVC6 permit 10', ' match ipv6 address prefix-list PVC6', 'exit'],
+    ...['route-map PVC-NOTHING deny 10', 'exit'],
+  ]
+}
+
+function upstreamFamily(family: 4 | 6, upstream: RoutingGround['upstream']): readonly string[] {
+  const peers = upstream.filter(({ address }) => addressFamily(address) === family)
+  if (peers.length === 0) return []
+  return [
+    ` address-family ipv${family} unicast`,
+    `  redistribute connected route-map PVC${family}`,
+    ...peers.flatMap(({ address }) => [
+      `  neighbor ${address} activate`,
+      `  neighbor ${address} route-map PVC${family} out`,
+      `  neighbor ${address} route-map PVC-NOTHING in`,
+    ]),
+    ' exit-address-family',
+  ]
+}

@@ -1,0 +1,141 @@
+/** Keeps FRR of this node as the cluster's networks need it. */
+import type { Clock } from '../../base/clock.ts'
+import { Reconciler } from '../../base/reconciler.ts'
+import { errorChain } from '../../model/errors.ts'
+import type { NodeName } from '../../model/ids.ts'
+import type { FaultBoard } from '../../ports/faults.ts'
+import type { Log } from '../../ports/log.ts'
+import type { Routing, RoutingState } from '../../ports/routing.ts'
+import { tree } from '../../schema/tree.ts'
+import type { Index } from '../../view/index.ts'
+import { readNetworks } from '../network/reconcile.ts'
+import { isReplaceable, type RoutingGround, routingConfiguration } from './plan.ts'
+
+export type RoutingKeeperDeps = {
+  /** What does not change while pvcnoded runs. */
+  readonly ground: Omit<RoutingGround, 'coordinators' | 'networks' | 'range'>
+  readonly coordinators: readonly NodeName[]
+  /** The network of the underlay device; undefined while it has no address. */
+  readonly range: () => string | undefined
+  readonly index: Pick<Index, 'isReady' | 'get' | 'children' | 'onChange'>
+  readonly routing: Routing
+  readonly faults: FaultBoard
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export type RoutingKeeper = { start(): void; stop(): Promise<void> }
+
+const RESCAN_MS = 10_000
+const RETRY_MS = 2000
+/** So many looks in a row must fail, or heartbeats of a peer without a session pass, before it is a fault. */
+const PATIENCE = 2
+
+/** The reconciler of this node's FRR; it does nothing until the index knows nodes and networks. */
+export function createRoutingKeeper(deps: RoutingKeeperDeps): RoutingKeeper {
+  const { index, faults, clock, log } = deps
+  const memory: Memory = { followed: undefined, absences: new Map() }
+  let failures = 0
+  const loop = new Reconciler({
+    clock,
+    rescanMs: RESCAN_MS,
+    retryMs: RETRY_MS,
+    async pass() {
+      if (!index.isReady.value) return {}
+      const isSettled = await pass(deps, memory)
+      failures = 0
+      faults.clear('FRR_UNREACHABLE')
+      return isSettled ? {} : { wakeInMs: RETRY_MS }
+    },
+    onError(error) {
+      memory.followed = undefined
+      failures += 1
+      log.warn({ error: errorChain(error) }, 'FRR could not be set up, trying again')
+      // A daemon of FRR that died is back within a second or two.
+      if (failures < PATIENCE) return
+      faults.set('FRR_UNREACHABLE', 'error', `FRR of this node cannot be set up: ${errorChain(error)}.`)
+    },
+  })
+  let unsubscribe = (): void => undefined
+  return {
+    start() {
+      unsubscribe = index.onChange(() => loop.trigger())
+      loop.trigger()
+    },
+    async stop() {
+      unsubscribe()
+      await loop.stop()
+    },
+  }
+}
+
+type Memory = {
+  /** The configuration FRR was told to follow last. */
+  followed: string | undefined
+  /** Coordinators without a session, with their heartbeat at the first look that found none. */
+  readonly absences: Map<string, number>
+}
+
+/** @returns whether all is as it should be, so that the next look may be a slow one */
+async function pass(deps: RoutingKeeperDeps, memory: Memory): Promise<boolean> {
+  const { ground, routing, faults, log } = deps
+  const range = deps.range()
+  if (range === undefined) return false
+  const peers = readPeers(deps)
+  const coordinators = peers.map(({ address }) => address)
+  const wanted = routingConfiguration({ ...ground, coordinators, range, networks: readNetworks(deps.index) })
+  const stored = await routing.stored()
+  if (!isReplaceable(stored)) {
+    const message = '/etc/frr/frr.conf was not written by pvcnoded, so FRR is left alone; move the file away.'
+    faults.set('FRR_CONFIG', 'error', message)
+    return true
+  }
+  faults.clear('FRR_CONFIG')
+  if (stored !== wanted) await routing.store(wanted)
+  const state = await routing.state()
+  if (memory.followed === wanted && doesFollow(state, ground.asn, coordinators))
+    return report(deps, memory, state, peers)
+  await routing.reload()
+  memory.followed = wanted
+  log.info({ coordinators }, 'FRR was set up')
+  return false
+}
+
+/** Whether FRR still has what it was told; it loses that in a start that could not read its file. */
+function doesFollow(state: RoutingState, asn: number, coordinators: readonly string[]): boolean {
+  const known = new Set(state.sessions.map(({ address }) => address))
+  return state.asn === asn && coordinators.every((address) => known.has(address))
+}
+
+type Peer = { readonly address: string; readonly heartbeat: number }
+
+/** The other coordinators whose addresses are known. */
+function readPeers({ ground, coordinators, index }: RoutingKeeperDeps): readonly Peer[] {
+  return coordinators.flatMap((name) => {
+    const status = name === ground.node ? undefined : index.get(tree.node(name).status)?.value
+    if (status === undefined || status.clusterAddr === '') return []
+    return [{ address: status.clusterAddr, heartbeat: status.heartbeat }]
+  })
+}
+
+/** Faults of sessions. @returns whether every session is there that should be */
+function report({ faults }: RoutingKeeperDeps, memory: Memory, state: RoutingState, peers: readonly Peer[]): boolean {
+  const established = new Set(state.sessions.flatMap(({ address, isEstablished }) => (isEstablished ? [address] : [])))
+  const absent = peers.filter(({ address }) => !established.has(address))
+  const lasting: string[] = []
+  for (const { address } of peers) if (established.has(address)) memory.absences.delete(address)
+  for (const { address, heartbeat } of absent) {
+    const since = memory.absences.get(address) ?? heartbeat
+    memory.absences.set(address, since)
+    // A node that is away altogether is no fault of routing.
+    if (heartbeat - since >= PATIENCE) lasting.push(address)
+  }
+  if (lasting.length === 0) faults.clear('FRR_SESSION')
+  else
+    faults.set(
+      'FRR_SESSION',
+      lasting.length === peers.length ? 'error' : 'warning',
+      `FRR of this node has no BGP session with ${lasting.join(', ')}: guests may not reach those of other nodes.`,
+    )
+  return absent.length === 0
+}
