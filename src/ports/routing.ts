@@ -1,5 +1,10 @@
 /** One BGP session of this node. */
-export type RoutingSession = { readonly address: string; readonly isEstablished: boolean }
+export type RoutingSession = {
+  readonly address: string
+  readonly isEstablished: boolean
+  /** The other side connected without being named in the configuration. */
+  readonly isDynamic: boolean
+}
 
 /** What the routing daemons do now. */
 export type RoutingState = {

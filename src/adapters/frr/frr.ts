@@ -73,7 +73,7 @@ export function createFrr({ run = runCommand, dir = '/etc/frr' }: FrrOptions = {
 
 const Summary = z.object({
   as: z.number().optional(),
-  peers: z.record(z.string(), z.object({ state: z.string() })).optional(),
+  peers: z.record(z.string(), z.object({ state: z.string(), dynamicPeer: z.boolean().default(false) })).optional(),
 })
 
 /** Output of `show bgp l2vpn evpn summary json`; without BGP it is an object without content, or a sentence. */
@@ -88,9 +88,10 @@ export function parseEvpnSummary(text: string): RoutingState {
   const summary = Summary.safeParse(parsed)
   if (!summary.success) throw failure('FRR printed a summary of BGP that is not understood', summary.error)
   const { as: asn, peers = {} } = summary.data
-  const sessions = Object.entries(peers).map(([address, { state }]) => ({
+  const sessions = Object.entries(peers).map(([address, { state, dynamicPeer: isDynamic }]) => ({
     address,
     isEstablished: state === 'Established',
+    isDynamic,
   }))
   return { asn, sessions }
 }

@@ -58,7 +58,8 @@ export function createNetworkLinks(deps: NetworkLinksDeps): NetworkLinks {
   return {
     start() {
       stops.push(
-        index.onChange(() => loop.trigger()),
+        index.isReady.subscribe(() => loop.trigger()),
+        index.onChange((changes) => [...changes.keys()].some(isOfNetwork) && loop.trigger()),
         links.subscribe(soon),
       )
       loop.trigger()
@@ -69,6 +70,11 @@ export function createNetworkLinks(deps: NetworkLinksDeps): NetworkLinks {
       links.close()
     },
   }
+}
+
+/** Leases and reservations change often, and mean nothing to devices. */
+function isOfNetwork(path: string): boolean {
+  return path.startsWith(`${tree.networks.path}/`) && path.split('/').at(-1) === 'spec'
 }
 
 /** @returns whether something has to be tried again soon */

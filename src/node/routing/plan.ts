@@ -11,8 +11,8 @@ export type RoutingGround = {
   readonly isCoordinator: boolean
   /** Cluster addresses of the other coordinators. */
   readonly coordinators: readonly string[]
-  /** The cluster network, such as `10.90.0.0/24`: from there other nodes may connect. */
-  readonly range: string
+  /** The cluster network, such as `10.90.0.0/24`: from there other nodes may connect. Undefined: nobody may. */
+  readonly range: string | undefined
   /** Routers outside, of coordinators only. */
   readonly upstream: readonly { readonly address: string; readonly asn: number }[]
   readonly networks: readonly Network[]
@@ -53,7 +53,8 @@ export function routingConfiguration(ground: RoutingGround): string {
     ...peerGroup('fabric', asn),
     ' neighbor fabric timers connect 1',
     ...coordinators.toSorted().map((each) => ` neighbor ${each} peer-group fabric`),
-    ...(isCoordinator ? [...peerGroup('nodes', asn), ` bgp listen range ${range} peer-group nodes`] : []),
+    ...(isCoordinator ? peerGroup('nodes', asn) : []),
+    ...(isCoordinator && range !== undefined ? [` bgp listen range ${range} peer-group nodes`] : []),
     ...upstream.flatMap((router) => [
       ` neighbor ${router.address} remote-as ${router.asn}`,
       ` neighbor ${router.address} timers connect 5`,

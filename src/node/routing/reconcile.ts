@@ -59,7 +59,10 @@ export function createRoutingKeeper(deps: RoutingKeeperDeps): RoutingKeeper {
   let unsubscribe = (): void => undefined
   return {
     start() {
-      unsubscribe = index.onChange(() => loop.trigger())
+      // Nodes write at every heartbeat; what FRR is told follows from little of it.
+      unsubscribe = index.onChange(() => {
+        if (memory.followed === undefined || memory.followed !== wish(deps)?.text) loop.trigger()
+      })
       loop.trigger()
     },
     async stop() {
@@ -78,12 +81,11 @@ type Memory = {
 
 /** @returns whether all is as it should be, so that the next look may be a slow one */
 async function pass(deps: RoutingKeeperDeps, memory: Memory): Promise<boolean> {
-  const { ground, routing, faults, log } = deps
-  const range = deps.range()
-  if (range === undefined) return false
-  const peers = readPeers(deps)
-  const coordinators = peers.map(({ address }) => address)
-  const wanted = routingConfiguration({ ...ground, coordinators, range, networks: readNetworks(deps.index) })
+  const { routing, faults, log } = deps
+  const wanted = wish(deps)
+  if (wanted === undefined) return false
+  const { ground, text } = wanted
+  const { coordinators, asn } = ground
   const stored = await routing.stored()
   if (!isReplaceable(stored)) {
     const message = '/etc/frr/frr.conf was not written by pvcnoded, so FRR is left alone; move the file away.'
@@ -91,14 +93,32 @@ async function pass(deps: RoutingKeeperDeps, memory: Memory): Promise<boolean> {
     return true
   }
   faults.clear('FRR_CONFIG')
-  if (stored !== wanted) await routing.store(wanted)
+  if (stored !== text) await routing.store(text)
   const state = await routing.state()
-  if (memory.followed === wanted && doesFollow(state, ground.asn, coordinators))
-    return report(deps, memory, state, peers)
+  if (state.sessions.some(({ address, isDynamic }) => isDynamic && coordinators.includes(address))) {
+    // A coordinator that connected before it was known here: FRR names it only after its session has ended, and lets it
+    // come again at once as long as anybody may.
+    await routing.store(routingConfiguration({ ...ground, range: undefined }))
+    await routing.reload()
+    await routing.store(text)
+    memory.followed = undefined
+  }
+  if (memory.followed === text && doesFollow(state, asn, coordinators)) return report(deps, memory, state)
   await routing.reload()
-  memory.followed = wanted
+  memory.followed = text
   log.info({ coordinators }, 'FRR was set up')
   return false
+}
+
+type Wish = { readonly ground: RoutingGround; readonly text: string }
+
+/** What FRR is to be told now; undefined while the cluster network has no address here. */
+function wish(deps: RoutingKeeperDeps): Wish | undefined {
+  const range = deps.range()
+  if (range === undefined) return undefined
+  const coordinators = readPeers(deps).map(({ address }) => address)
+  const ground = { ...deps.ground, coordinators, range, networks: readNetworks(deps.index) }
+  return { ground, text: routingConfiguration(ground) }
 }
 
 /** Whether FRR still has what it was told; it loses that in a start that could not read its file. */
@@ -119,7 +139,9 @@ function readPeers({ ground, coordinators, index }: RoutingKeeperDeps): readonly
 }
 
 /** Faults of sessions. @returns whether every session is there that should be */
-function report({ faults }: RoutingKeeperDeps, memory: Memory, state: RoutingState, peers: readonly Peer[]): boolean {
+function report(deps: RoutingKeeperDeps, memory: Memory, state: RoutingState): boolean {
+  const { faults } = deps
+  const peers = readPeers(deps)
   const established = new Set(state.sessions.flatMap(({ address, isEstablished }) => (isEstablished ? [address] : [])))
   const absent = peers.filter(({ address }) => !established.has(address))
   const lasting: string[] = []

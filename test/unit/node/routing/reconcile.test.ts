@@ -1,0 +1,153 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { ManualClock, settle } from '../../../../src/adapters/fake/clock.ts'
+import { FakeLog } from '../../../../src/adapters/fake/log.ts'
+import { FakeRouting } from '../../../../src/adapters/fake/routing.ts'
+import { FakeEnsemble } from '../../../../src/adapters/fake/store.ts'
+import { NodeName } from '../../../../src/model/ids.ts'
+import { NodeStatus } from '../../../../src/model/node.ts'
+import { createFaultBoard } from '../../../../src/node/faults.ts'
+import { createRoutingKeeper, type RoutingKeeper } from '../../../../src/node/routing/reconcile.ts'
+import type { StoreSession } from '../../../../src/ports/store.ts'
+import { TREE_DIRS, tree } from '../../../../src/schema/tree.ts'
+import { createIndex } from '../../../../src/view/index.ts'
+import { networksCollection, nodesCollection } from '../../../../src/view/tree-collections.ts'
+
+const names = ['hv1', 'hv2', 'hv3'].map((name) => NodeName.parse(name))
+
+function status(name: string, heartbeat: number): NodeStatus {
+  const figures = { cpuCount: 1, load1: 0, memoryTotalMiB: 1, memoryUsedMiB: 1, memoryFreeMiB: 1 }
+  return NodeStatus.parse({
+    name,
+    heartbeat,
+    life: '11111111-1111-4111-8111-111111111111',
+    bootId: '11111111-1111-4111-8111-111111111111',
+    selfFence: 'off',
+    watchdog: 'absent',
+    storageAddrs: ['10.91.0.1'],
+    clusterAddr: `10.90.0.1${name.slice(2)}`,
+    ack: 0,
+    daemon: 'run',
+    certified: true,
+    domainState: 'ready',
+    coordinator: 'secondary',
+    versions: { pvc: '2', libvirt: '9', qemu: '7', kernel: '6' },
+    os: 'Debian',
+    arch: 'x86_64',
+    resources: { ...figures, memoryAllocatedMiB: 0, memoryProvisionedMiB: 0, vcpusAllocated: 0 },
+    runningDomains: [],
+    domainsCount: 0,
+    incoming: [],
+    faults: [],
+  })
+}
+
+let clock: ManualClock
+let writer: StoreSession
+let routing: FakeRouting
+let keeper: RoutingKeeper
+let faults: ReturnType<typeof createFaultBoard>
+
+beforeEach(async () => {
+  clock = new ManualClock()
+  const log = new FakeLog()
+  const ensemble = new FakeEnsemble({ clock })
+  writer = await ensemble.connect().connected(0)
+  await writer.ensure([...TREE_DIRS, ...names.map((name) => tree.node(name).spec.path)])
+  const collections = [nodesCollection(['status']), networksCollection()]
+  const index = createIndex({ store: ensemble.connect(), clock, log, collections })
+  routing = new FakeRouting()
+  faults = createFaultBoard(clock)
+  keeper = createRoutingKeeper({
+    ground: { node: 'hv1', address: '10.90.0.11', asn: 65500, isCoordinator: true, upstream: [] },
+    coordinators: names,
+    range: () => '10.90.0.0/24',
+    ...{ index, routing, faults, clock, log },
+  })
+  keeper.start()
+  await settle()
+})
+
+/** A node writes its status. */
+async function say(name: string, heartbeat = 1): Promise<void> {
+  const key = tree.node(NodeName.parse(name)).status
+  const present = await writer.get(key)
+  if (present === undefined) await writer.create(key, status(name, heartbeat))
+  else await writer.set(key, status(name, heartbeat), present.version)
+  await settle()
+}
+
+const ids = (): readonly string[] => faults.list().map(({ id }) => id)
+
+describe('FRR of a node', () => {
+  it('follows the coordinators that are known, and is left alone when only heartbeats change', async () => {
+    expect(routing.running).toContain('router bgp 65500')
+    await say('hv2')
+    await clock.advance(2000)
+    expect(routing.running).toContain(' neighbor 10.90.0.12 peer-group fabric')
+    const { reloads } = routing
+    routing.established.add('10.90.0.12')
+    for (let heartbeat = 2; heartbeat < 6; heartbeat += 1) await say('hv2', heartbeat)
+    await clock.advance(60_000)
+    expect(routing.reloads).toBe(reloads)
+    expect(ids()).toEqual([])
+    await keeper.stop()
+  })
+
+  it('names a coordinator that connected before it was known', async () => {
+    routing.dynamic.add('10.90.0.13')
+    await say('hv3')
+    await clock.advance(5000)
+    expect(routing.running).toContain(' neighbor 10.90.0.13 peer-group fabric')
+    expect(routing.running).toContain('listen range')
+    expect(ids()).toEqual([])
+    await keeper.stop()
+  })
+
+  it('is set up again when it has lost its configuration', async () => {
+    routing.running = ''
+    await clock.advance(12_000)
+    expect(routing.running).toContain('router bgp 65500')
+    await keeper.stop()
+  })
+
+  it('leaves the configuration of somebody else alone', async () => {
+    routing.text = 'router ospf\n'
+    await clock.advance(12_000)
+    await say('hv2')
+    expect(routing.text).toBe('router ospf\n')
+    expect(ids()).toEqual(['FRR_CONFIG'])
+    await keeper.stop()
+  })
+
+  it('that does not answer is a fault, not at once, and only as long as that lasts', async () => {
+    routing.isAway = true
+    await clock.advance(10_000)
+    await clock.advance(2000)
+    expect(ids()).toEqual(['FRR_UNREACHABLE'])
+    routing.isAway = false
+    await clock.advance(2000)
+    expect(ids()).toEqual([])
+    await keeper.stop()
+  })
+
+  it('without a session to a coordinator is a fault while that one lives, worse without any', async () => {
+    await say('hv2', 1)
+    await say('hv3', 1)
+    await clock.advance(4000)
+    routing.established.add('10.90.0.12')
+    await clock.advance(4000)
+    expect(ids()).toEqual([])
+    await say('hv3', 3)
+    await clock.advance(4000)
+    expect(faults.list()).toMatchObject([{ id: 'FRR_SESSION', severity: 'warning' }])
+    routing.established.clear()
+    await clock.advance(20_000)
+    await say('hv2', 3)
+    await clock.advance(4000)
+    expect(faults.list()).toMatchObject([{ id: 'FRR_SESSION', severity: 'error' }])
+    routing.established.add('10.90.0.12').add('10.90.0.13')
+    await clock.advance(4000)
+    expect(ids()).toEqual([])
+    await keeper.stop()
+  })
+})
