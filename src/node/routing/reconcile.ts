@@ -8,7 +8,7 @@ import type { Log } from '../../ports/log.ts'
 import type { Routing, RoutingState } from '../../ports/routing.ts'
 import { tree } from '../../schema/tree.ts'
 import type { Index } from '../../view/index.ts'
-import { readNetworks } from '../network/reconcile.ts'
+import { readNetworks } from '../../view/networks.ts'
 import { isReplaceable, type RoutingGround, routingConfiguration } from './plan.ts'
 
 export type RoutingKeeperDeps = {
