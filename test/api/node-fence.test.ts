@@ -101,6 +101,7 @@ describe('POST /node/{node}/fence', () => {
   })
 
   it('is refused in maintenance', async () => {
+    await cluster.reign(NodeName.parse('hv2'), { maintenanceSeen: 1000 })
     await cluster.call('POST', '/status', { state: 'true' })
     expect(await fence()).toMatchObject({ body: { message: expect.stringContaining('in maintenance') } })
   })

@@ -158,7 +158,7 @@ describe('pvc vm console', () => {
     libvirtd.consoles.end(uuid)
     expect(await run).toMatchObject({
       exitCode: 0,
-      stderr: expect.stringContaining('The console ended: the guest ended'),
+      stderr: expect.stringContaining('The console ended: the guest ended or moved'),
     })
     const again = new Person()
     const next = useConsole(again)

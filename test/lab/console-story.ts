@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { endFollowers, expectEachOnce, FOLLOWERS, startFollowers, untilFollowed } from './console-follower.ts'
-import { tail, typeOnConsole, untilShown } from './console-typing.ts'
+import { ENDED, tail, typeOnConsole, untilShown } from './console-typing.ts'
 import { bringBack, untilRecovered } from './failover.ts'
 import { parseHeartbeats } from './guest-record.ts'
 import type { Lab } from './lab.ts'
@@ -10,7 +10,7 @@ import { defineGuest, ensurePool, type MovedGuest } from './moved-guest.ts'
 import { pollUntil } from './poll.ts'
 import { makePrimary, measureCrash, settledPrimary } from './primary.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
-import { vmView } from './vm-view.ts'
+import { nodeViews, vmView } from './vm-view.ts'
 
 const guest: MovedGuest = { name: 'talker', uuid: 'aaaaaaaa-0000-4000-8000-000000000041' }
 const { name: vm } = guest
@@ -38,14 +38,14 @@ const typed: StoryStep = {
         "printf 'ask who is there\\r'",
         untilShown(seen, 'ANSWER who is there'),
         "printf '\\035'",
-        untilShown(seen, 'ended with'),
+        untilShown(seen, ENDED),
       ].join('; ')
     const asked = await typeOnConsole(lab, { vm, name: 'asked.txt', keys })
     expectThat(asked.includes('ANSWER who is there'), `the guest did not answer: ${tail(asked)}`)
     expectThat(/Left the console\.\s+ended with 0\s/.test(asked), `the session did not end: ${tail(asked)}`)
     const log = await lab.pvc(['-q', 'vm', 'log', vm, '-l', '200'])
     expectThat(log.stdout.includes('ANSWER who is there'), 'the log of the console lacks the answer')
-    const wait = (seen: string) => untilShown(seen, 'ended with')
+    const wait = (seen: string) => untilShown(seen, ENDED)
     const wrapper = 'timeout --foreground 10'
     const killed = await typeOnConsole(lab, { vm, name: 'killed.txt', keys: wait, wrapper })
     expectThat(killed.includes('HB boot'), `the console did not open: ${tail(killed)}`)
@@ -56,7 +56,7 @@ const typed: StoryStep = {
 
 /** Migrates away while somebody has the console open. @returns what he was told */
 async function migrateAway(lab: Lab, target: string): Promise<string> {
-  const keys = (seen: string) => untilShown(seen, 'ended with')
+  const keys = (seen: string) => untilShown(seen, ENDED)
   const open = typeOnConsole(lab, { vm, name: 'left.txt', keys })
   await pollUntil({ what: 'the console is open', timeoutMs: 60_000 }, async () =>
     readFileSync(join(lab.dir, 'shared', 'left.txt'), 'utf8').includes('HB boot'),
@@ -121,9 +121,14 @@ const primaryDies: StoryStep = {
     await makePrimary(lab, 'hv1')
     const { apiMs, next } = await measureCrash(lab, 'hv1')
     const seen = await untilFollowed(lab, 3)
-    await lab.host('hv1').power('on')
+    const isInState = (state: string) => async () =>
+      (await nodeViews(lab)).some((node) => node.name === 'hv1' && node.daemon_state === state)
+    // Until then the fencer may still switch its power off.
+    await pollUntil({ what: 'hv1 fenced', timeoutMs: 90_000 }, isInState('fenced'))
+    if (!(await lab.host('hv1').isOn())) await lab.host('hv1').power('on')
+    await pollUntil({ what: 'hv1 in service', timeoutMs: 90_000 }, isInState('run'))
     await settledPrimary(lab)
-    return `${next} is primary after ${seconds(apiMs)}: ${seen}; with the first one back: ${await untilFollowed(lab, 2)}`
+    return `${next} is primary after ${seconds(apiMs)}: ${seen}; with hv1 back: ${await untilFollowed(lab, 2)}`
   },
 }
 

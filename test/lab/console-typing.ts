@@ -12,6 +12,9 @@ export const tail = (text: string): string => text.slice(-800)
 export const untilShown = (file: string, text: string): string =>
   `for i in $(seq 300); do grep -q '${text}' ${file} && break; sleep 0.1; done`
 
+/** What the terminal shows when `pvc` has ended. The file also holds the command, with no number. */
+export const ENDED = 'ended with [0-9]'
+
 export type Typing = {
   readonly vm: string
   /** Name of the file with what the terminal shows. */

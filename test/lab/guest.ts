@@ -28,7 +28,7 @@ const modules = [
   'virtio-rng',
 ]
 const applets = [
-  'sh mount insmod sleep cat echo ls dd head printf udhcpc ip ifconfig route poweroff reboot grep cut tr sync mkdir test',
+  'sh mount insmod sleep cat echo ls dd head printf udhcpc ip ifconfig route poweroff reboot grep cut tr sync mkdir test stty',
   // Not for its own init: what stories run in it through the agent.
   'ping ping6 wget nslookup nc arping hostname kill tail wc sed awk udhcpc6',
 ].join(' ')

@@ -39,7 +39,7 @@ export class ConsoleWire implements ConsoleListener {
   }
 
   onEnd(reason: string | undefined): void {
-    this.#end ??= { reason: cutText(reason ?? 'the guest ended, or its console was taken from outside') }
+    this.#end ??= { reason: cutText(reason ?? 'the guest ended or moved, or its console was taken from outside') }
     this.#socket?.close(CLOSED_IN_ORDER, this.#end.reason)
   }
 

@@ -73,7 +73,7 @@ describe('the wire of a console', () => {
     await soon('the text', () => seen.text === 'early late')
     wire.onEnd(undefined)
     await soon('the end', () => seen.end !== undefined)
-    expect(seen.end).toBe('1000 the guest ended, or its console was taken from outside')
+    expect(seen.end).toBe('1000 the guest ended or moved, or its console was taken from outside')
     await soon('the console is closed', () => guest.closed === 1)
   })
 
@@ -117,10 +117,9 @@ describe('the wire of a console', () => {
     const text = Array.from({ length: 20_000 }, (_, index) => `${index};`.padStart(64)).join('')
     for (let at = 0; at < text.length; at += 16_384) client.send(Buffer.from(text.slice(at, at + 16_384)))
     await soon('the guest has all it can', () => guest.typed.length > 64 * 1024)
-    const { length } = guest.typed
-    client.ping()
-    for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-    expect(guest.typed.length).toBeLessThan(length + 2 * 64 * 1024)
+    // Everything that is not held back has time to come.
+    for (let turn = 0; turn < 200; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    expect(guest.typed.length).toBeLessThan(256 * 1024)
     guest.rest()
     await soon('all is typed', () => guest.typed.length === text.length)
     expect(guest.typed).toBe(text)
