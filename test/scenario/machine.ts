@@ -20,6 +20,7 @@ import type { NodeConfig, NodeDaemon } from '../../src/node/deps.ts'
 import { startNode } from '../../src/node/start.ts'
 import type { Guard } from '../../src/ports/guard.ts'
 import type { ServerState } from '../../src/ports/peer.ts'
+import { BMC, type Fencing, type RunningPrimary, startPrimary } from './primary.ts'
 
 /** What all machines of a scenario share. */
 export type Surroundings = {
@@ -30,11 +31,20 @@ export type Surroundings = {
   readonly coordinators: readonly string[]
   readonly peers: FakePeerWorld
   readonly zooKeeper: { readonly state: ServerState }
+  /** Undefined: nobody is primary, the script writes what a primary would. */
+  readonly fencing: Fencing | undefined
+  /** Sections of the configuration that differ from the defaults. */
+  readonly config: Readonly<Record<string, unknown>>
 }
 
 const clusterKey = new ClusterKey(Buffer.alloc(32, 7))
 
-type Running = { readonly daemon: NodeDaemon; readonly store: FakeStore; readonly hypervisor: FakeHypervisor }
+type Running = {
+  readonly daemon: NodeDaemon
+  readonly store: FakeStore
+  readonly hypervisor: FakeHypervisor
+  readonly primary: RunningPrimary | undefined
+}
 
 export class Machine {
   readonly name: string
@@ -66,7 +76,7 @@ export class Machine {
         return true
       },
     })
-    this.config = configOf(name, index, surroundings.coordinators)
+    this.config = configOf(name, index, surroundings)
     this.libvirtd = new FakeLibvirtd({
       clock: surroundings.clock,
       processes,
@@ -93,8 +103,19 @@ export class Machine {
     return this.#up().store
   }
 
+  get isUp(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** Its coordinator part, where scenarios have one. */
+  get primary(): RunningPrimary | undefined {
+    return this.#running?.primary
+  }
+
   async start(): Promise<void> {
-    const { clock, ensemble, ceph, peers, zooKeeper, coordinators } = this.#surroundings
+    const { clock, ensemble, ceph, peers, zooKeeper, coordinators, fencing } = this.#surroundings
+    const state = new MutableSignal<CoordinatorState>('secondary')
+    const vault = createPowerVault(clusterKey)
     const localServer = coordinators.includes(this.name) ? { state: async () => zooKeeper.state } : undefined
     peers.power(this.name, true)
     const store = ensemble.connect()
@@ -117,31 +138,51 @@ export class Machine {
       link: {
         keyProblem: undefined,
         network: peers.network(this.name),
-        vault: createPowerVault(clusterKey),
-        readPowerAccess: async () => ({ method: 'none' }),
+        vault,
+        readPowerAccess: async () => (fencing === undefined ? { method: 'none' } : BMC),
         localServer,
       },
-      coordinator: new MutableSignal<CoordinatorState>('secondary'),
+      coordinator: state,
       supervisor: { ready: () => undefined, status: () => undefined, stopping: () => undefined },
       clock,
       log: this.log,
       newUuid: () => `${this.name}-life-${++this.#uuids}`,
       isRealHypervisor: true,
     })
-    this.#running = { daemon, store, hypervisor }
+    const { config, log, name } = this
+    const options = {
+      ensemble,
+      clock,
+      ceph,
+      vault,
+      config,
+      bootId: await this.files.bootId(),
+      node: daemon,
+      state,
+      log,
+    }
+    const hasPrimary = fencing !== undefined && coordinators.includes(name)
+    this.#running = {
+      daemon,
+      store,
+      hypervisor,
+      primary: hasPrimary ? startPrimary({ ...options, fencing }) : undefined,
+    }
   }
 
   /** An orderly stop; the script moves the clock meanwhile. */
   stop(): void {
-    void this.#up().daemon.stop()
+    const { daemon, primary } = this.#up()
+    void (primary?.coordinator.stop() ?? Promise.resolve()).then(() => daemon.stop())
     this.#running = undefined
   }
 
   /** kill -9 of pvcnoded: its sockets close, its session lives on for a while, libvirt does what it was asked. */
   kill(): void {
-    const { store, hypervisor } = this.#up()
+    const { store, hypervisor, primary } = this.#up()
     this.#daemons += 1
     this.#surroundings.ensemble.suspend(store)
+    if (primary !== undefined) this.#surroundings.ensemble.suspend(primary.lease)
     this.#surroundings.peers.forget(this.name)
     void hypervisor.close()
     this.#running = undefined
@@ -169,9 +210,10 @@ export class Machine {
   }
 }
 
-function configOf(name: string, index: number, coordinators: readonly string[]): NodeConfig {
+function configOf(name: string, index: number, { coordinators, config }: Surroundings): NodeConfig {
   const parsed = parseConfig(
     {
+      ...config,
       cluster: { name: 'scenario', coordinators },
       node: { clusterAddress: `10.0.0.${index + 1}`, storageAddresses: [`10.0.1.${index + 1}`] },
       zookeeper: { servers: ['10.0.0.1:2181'] },

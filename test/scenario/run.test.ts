@@ -10,7 +10,7 @@ const scenarios = readdirSync(import.meta.dirname, { withFileTypes: true })
   .sort()
 
 describe('scenario', () => {
-  it.each(scenarios)('%s', async (name) => {
+  it.each(scenarios)('%s', { timeout: 60_000 }, async (name) => {
     const dir = join(import.meta.dirname, name)
     // A scenario without a word on what it shows is not worth keeping.
     expect(readFileSync(join(dir, 'README.md'), 'utf8').trim()).not.toBe('')

@@ -1,16 +1,19 @@
 /** The words of a scenario's script. */
+import type { FakeStore } from '../../src/adapters/fake/store.ts'
 import { isVmSpec, type VmSpec } from '../../src/model/domain.ts'
 import type { FenceJournal } from '../../src/model/fence.ts'
 import { NodeName, VmUuid } from '../../src/model/ids.ts'
 import { withoutMove } from '../../src/model/move.ts'
 import { wholeAddress } from '../../src/model/storage-address.ts'
 import { tree } from '../../src/schema/tree.ts'
+import { fencingVerbs } from './fencing.ts'
 import { lifeOf, type World } from './world.ts'
 
-type Verb = (world: World, args: readonly string[]) => Promise<void> | void
+export type Verb = (world: World, args: readonly string[]) => Promise<void> | void
 
 /** How to say it in a script; the README of test/scenario lists the same. */
 const verbs: Readonly<Record<string, Verb>> = {
+  ...fencingVerbs,
   // node NAME start|stop|kill|power-cut|hook-missing|flush|ready
   node: (world, [name = '', what]) => {
     const machine = world.machine(name)
@@ -27,11 +30,13 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   // zookeeper NAME cut|heal|expire: the connection of one node
   zookeeper: (world, [name = '', what]) => {
-    const { store } = world.machine(name)
-    if (what === 'cut') return world.ensemble.suspend(store)
-    if (what === 'heal') return world.ensemble.resume(store)
-    if (what === 'expire') return world.ensemble.expire(store)
-    throw new Error(`zookeeper: ${what}?`)
+    const { store, primary } = world.machine(name)
+    for (const each of primary === undefined ? [store] : [store, primary.lease]) disturb(world, each, what)
+  },
+  // lease NAME cut|heal|expire: only the connection that carries the lease
+  lease: (world, [name = '', what]) => {
+    const { primary } = world.machine(name)
+    if (primary !== undefined) disturb(world, primary.lease, what)
   },
   // quorum lost|back: of ZooKeeper
   quorum: (world, [what]) => {
@@ -132,6 +137,13 @@ const verbs: Readonly<Record<string, Verb>> = {
   stranger: (world, [volume = '', address = '']) => {
     world.ceph.lockByStranger(volume, address)
   },
+}
+
+function disturb({ ensemble }: World, store: FakeStore, what: string | undefined): void {
+  if (what === 'cut') ensemble.suspend(store)
+  else if (what === 'heal') ensemble.resume(store)
+  else if (what === 'expire') ensemble.expire(store)
+  else throw new Error(`${what}?`)
 }
 
 function victim(world: World, name: string): FenceJournal['victims'][number] {

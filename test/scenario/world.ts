@@ -11,7 +11,9 @@ import type { ServerState } from '../../src/ports/peer.ts'
 import type { StoreSession } from '../../src/ports/store.ts'
 import type { Key } from '../../src/schema/key.ts'
 import { TREE_DIRS, tree } from '../../src/schema/tree.ts'
+import { observeFencing } from './fencing.ts'
 import { Machine } from './machine.ts'
+import { Fencing } from './primary.ts'
 
 /** A VM that differs from the others. */
 export type ClusterVm = {
@@ -23,7 +25,17 @@ export type ClusterVm = {
 }
 
 /** cluster.json of a scenario. */
-export type Cluster = { readonly nodes: readonly string[]; readonly vms?: readonly (string | ClusterVm)[] }
+export type Cluster = {
+  readonly nodes: readonly string[]
+  readonly vms?: readonly (string | ClusterVm)[]
+  /** True: the coordinators choose a primary that fences. Default: the script writes what a primary would. */
+  readonly primary?: boolean
+  /** Sections of pvc.yaml that differ from the defaults. */
+  readonly config?: Readonly<Record<string, unknown>>
+}
+
+/** A machine that is switched on runs pvcnoded after this time. */
+const BOOT_MS = 5000
 
 export class World {
   readonly clock = new ManualClock()
@@ -37,6 +49,8 @@ export class World {
   readonly shutOut = new Set<string>()
   /** What every ZooKeeper server says of itself. */
   readonly zooKeeper: { state: ServerState } = { state: 'serving' }
+  /** Undefined: nobody is primary. */
+  readonly fencing: Fencing | undefined
   /** The last look at ZooKeeper: nobody can look into it without a quorum. */
   #seen: ReadonlyMap<string, string> = new Map()
   readonly #operator = this.ensemble.connect()
@@ -44,10 +58,16 @@ export class World {
   private constructor(cluster: Cluster) {
     const { clock, ensemble, ceph, migrations, peers, zooKeeper } = this
     const coordinators = cluster.nodes.slice(0, cluster.nodes.length - ((cluster.nodes.length + 1) % 2))
-    const shared = { clock, ensemble, ceph, migrations, peers, zooKeeper, coordinators }
+    this.fencing = cluster.primary === true ? new Fencing(clock, ceph) : undefined
+    const { fencing } = this
+    const { config = {} } = cluster
+    const shared = { clock, ensemble, ceph, migrations, peers, zooKeeper, coordinators, fencing, config }
     cluster.nodes.forEach((name, index) => {
-      this.machines.set(name, new Machine(name, index, shared))
+      const machine = new Machine(name, index, shared)
+      this.machines.set(name, machine)
+      fencing?.osds.addOsd(index + 1, machine.config.node.storageAddresses[0] ?? '')
     })
+    if (fencing !== undefined) fencing.power.onSwitch = (name, isOn) => this.#switch(this.machine(name), isOn)
     this.vms = (cluster.vms ?? []).map((vm) => (typeof vm === 'string' ? vm : vm.name))
   }
 
@@ -64,6 +84,16 @@ export class World {
       await session.create(keys.status, emptyVmStatus(0, world.clock.wallMs()))
     }
     return world
+  }
+
+  #switch(machine: Machine, isOn: boolean): void {
+    if (!isOn) {
+      machine.powerCut()
+      return
+    }
+    this.clock.setTimer(BOOT_MS, () => {
+      if (!machine.isUp) void machine.start()
+    })
   }
 
   session(): Promise<StoreSession> {
@@ -124,6 +154,7 @@ export class World {
       if (this.shutOut.has(name)) seen.set(`ceph ${name}`, this.#isShutOut(name) ? 'shut out' : 'let in')
       await this.#observeFlush(NodeName.parse(name), status.domainState, session, seen)
     }
+    if (this.fencing !== undefined) await observeFencing(this, this.fencing, session, seen)
     for (const vm of this.vms) {
       await this.#observeRecord(vm, session, seen)
       this.#observeGuest(vm, seen)
