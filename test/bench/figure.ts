@@ -12,7 +12,7 @@ export type Figure = {
 /** Takes one figure; call it once per figure, a percentile being a figure of its own. */
 export type Report = (figure: Figure) => void
 
-/** What a bench module exports as `run`. It cleans up after itself, also when it fails. */
+/** What a bench module exports as `run`, beside `limitMs` if it takes more than a quarter of an hour. It cleans up after itself, also when it fails. */
 export type Bench = (report: Report) => Promise<void>
 
 /** The line printed for a figure. A value that is not a finite number is a bug of the bench, and throws. */

@@ -7,7 +7,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Bench, type Figure, figureLine } from './figure.ts'
 
-const limitMs = 15 * 60_000
+/** Of a bench that exports no `limitMs` of its own. */
+const defaultLimitMs = 15 * 60_000
 
 function available(): string[] {
   return readdirSync(import.meta.dirname)
@@ -17,13 +18,19 @@ function available(): string[] {
 }
 
 async function runBench(name: string): Promise<void> {
-  const module = (await import(join(import.meta.dirname, `${name}.bench.ts`))) as { run?: Bench }
+  const module = (await import(join(import.meta.dirname, `${name}.bench.ts`))) as { run?: Bench; limitMs?: number }
   if (module.run === undefined) throw new Error(`bench ${name} does not export run`)
+  const { limitMs = defaultLimitMs } = module
+  const limit = setTimeout(() => {
+    console.error(`bench ${name}: not finished after ${limitMs / 60_000} minutes`)
+    process.exit(3)
+  }, limitMs)
   let figures = 0
   await module.run((figure: Figure) => {
     figures++
     process.stdout.write(`${figureLine(name, figure)}\n`)
   })
+  clearTimeout(limit)
   if (figures === 0) throw new Error(`bench ${name} reported no figure`)
 }
 
@@ -48,10 +55,4 @@ async function main(names: readonly string[]): Promise<number> {
 
 // A library that logs must not break the lines on standard output.
 globalThis.console = new Console({ stdout: process.stderr, stderr: process.stderr })
-const limit = setTimeout(() => {
-  console.error(`bench: not finished after ${limitMs / 60_000} minutes`)
-  process.exit(3)
-}, limitMs)
-const code = await main(process.argv.slice(2))
-clearTimeout(limit)
-process.exit(code)
+process.exit(await main(process.argv.slice(2)))

@@ -21,7 +21,7 @@ export function describeStorageFence(name: string, open: () => Promise<CephWorld
 
     it('blocklists whole hosts, of both families, for as long as asked', async () => {
       const before = await world.fence.osds()
-      const { osdEpoch } = await world.fence.blocklist(['192.0.2.11', 'fd00:0::11'], YEAR_S)
+      const { epoch: osdEpoch } = await world.fence.blocklist(['192.0.2.11', 'fd00:0::11'], YEAR_S)
       expect(osdEpoch).toBeGreaterThan(before.epoch)
       const entries = await listed()
       for (const ip of ['192.0.2.11', 'fd00:0::11']) {
@@ -58,7 +58,7 @@ export function describeStorageFence(name: string, open: () => Promise<CephWorld
     })
 
     it('says which map every OSD has, and a living one that was marked down comes back with a newer one', async () => {
-      const { osdEpoch } = await world.fence.blocklist(['192.0.2.14'], YEAR_S)
+      const { epoch: osdEpoch } = await world.fence.blocklist(['192.0.2.14'], YEAR_S)
       const ids = (await world.fence.osds()).osds.filter(({ isUp }) => isUp).map(({ id }) => id)
       expect(ids.length).toBeGreaterThan(0)
       await pollUntil({ what: 'the map at every OSD', timeoutMs: 20_000, intervalMs: 50 }, async () => {

@@ -10,8 +10,8 @@ import { pollUntil } from './poll.ts'
 export type PowerAction = 'on' | 'off' | 'crash' | 'reset'
 /** stop = SIGTERM, bounded, stays down; kill = SIGKILL, restarted by the host after 500 ms; pause/resume = SIGSTOP/SIGCONT. */
 export type ServiceAction = 'start' | 'stop' | 'restart' | 'kill' | 'pause' | 'resume'
-/** Ways a BMC can misbehave: says yes and does nothing, refuses, or answers after 3 s. */
-export const bmcFaults = ['lie', 'fail', 'slow', 'reset', 'dead', 'wrong-password'] as const
+/** Ways a BMC can misbehave: says yes and does nothing (and even says off then: pretend), refuses, or answers after 3 s. */
+export const bmcFaults = ['lie', 'pretend', 'fail', 'slow', 'reset', 'dead', 'wrong-password'] as const
 export type BmcFault = (typeof bmcFaults)[number]
 /** State of a service; `restarts` counts its ends since the host booted, `pid` is inside the host. */
 export type ServiceState = {

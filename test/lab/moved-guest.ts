@@ -18,7 +18,9 @@ export function volumeOf({ name }: MovedGuest): string {
 export async function ensurePool(lab: Lab): Promise<void> {
   const { stdout } = await lab.pvc(['-q', 'storage', 'pool', 'list', '-f', 'raw'], { allowFailure: true })
   if (stdout.includes('vms')) return
-  await lab.pvc(['-q', 'storage', 'pool', 'add', 'vms', '8', '--replcfg', 'copies=1,mincopies=1'])
+  // With Ceph in the hosts a disk has to outlive any one of them.
+  const copies = lab.instance.layout === 'hyperconverged' ? 2 : 1
+  await lab.pvc(['-q', 'storage', 'pool', 'add', 'vms', '8', '--replcfg', `copies=${copies},mincopies=1`])
 }
 
 /** Makes the volume and defines the VM at `node`; `options` go to `pvc vm define`. */

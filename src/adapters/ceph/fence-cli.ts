@@ -1,7 +1,7 @@
 import { Limiter } from '../../base/limiter.ts'
 import { errorChain, hasCode, PvcError } from '../../model/errors.ts'
 import { canonicalIp, entriesOf, wholeAddress } from '../../model/storage-address.ts'
-import type { StorageFence } from '../../ports/storage-fence.ts'
+import type { OsdStates, StorageFence } from '../../ports/storage-fence.ts'
 import { type RunCommand, runCommand } from '../process/command.ts'
 import { type OsdMap, parseBlocklist, parseOsdDump, parseOsdStatus } from './parse-fence.ts'
 import { runCephTool } from './tool.ts'
@@ -51,11 +51,11 @@ export function createStorageFence(options: StorageFenceCliOptions): StorageFenc
       await Promise.all(addresses.map((address) => add(wholeAddress(address), expireS, signal)))
       const map = await dump(signal)
       const short = addresses.filter((address) => !lasts(map, address, expireS))
-      if (short.length === 0) return { osdEpoch: map.epoch }
+      if (short.length === 0) return statesOf(map)
       await Promise.all(short.map((address) => prolong(map, address, expireS, signal)))
       const later = await dump(signal)
       const missing = short.filter((address) => !lasts(later, address, expireS))
-      if (missing.length === 0) return { osdEpoch: later.epoch }
+      if (missing.length === 0) return statesOf(later)
       throw new PvcError(
         'PVC_CEPH_FAILED',
         `Ceph took ${missing.join(', ')}, but its blocklist does not show it to last`,
@@ -68,8 +68,7 @@ export function createStorageFence(options: StorageFenceCliOptions): StorageFenc
       return parseBlocklist(await ceph('reading the blocklist', ['osd', 'blocklist', 'ls', ...JSON_OUT], signal))
     },
     async osds(signal) {
-      const { epoch, osds } = await dump(signal)
-      return { epoch, osds }
+      return statesOf(await dump(signal))
     },
     async osdEpochs(ids, signal) {
       const answers = await Promise.all(ids.map((id) => questions.run(() => ask(id, signal))))
@@ -112,6 +111,10 @@ export function createStorageFence(options: StorageFenceCliOptions): StorageFenc
 /** Exit codes of `ceph tell`: ENXIO for an OSD that is down, EACCES. */
 const NO_SUCH_OSD = 6
 const DENIED = 13
+
+function statesOf({ epoch, osds }: OsdMap): OsdStates {
+  return { epoch, osds }
+}
 
 function rangeOf(ip: string): string {
   return ip.includes(':') ? `${canonicalIp(ip)}/128` : `${ip}/32`

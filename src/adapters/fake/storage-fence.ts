@@ -94,7 +94,7 @@ export class FakeStorageFence implements StorageFence {
       for (const address of addresses) this.#add(address, expireS)
       this.#map.step()
       this.effects.push(`blocklist ${addresses.join(',')}`)
-      return { osdEpoch: this.#map.epoch }
+      return { epoch: this.#map.epoch, osds: this.#map.states() }
     })
   }
 

@@ -66,15 +66,17 @@ export class PowerCollector {
     const { clock, signal } = this.#context
     const { power, node, timeoutMs } = this.#options
     const endMs = clock.nowMs() + timeoutMs
-    const call = () => ({ node, deadlineMs: Math.max(1, endMs - clock.nowMs()), signal })
+    const call = () => ({ node, deadlineMs: Math.max(1, Math.round(endMs - clock.nowMs())), signal })
     const off = await this.#context.irreversible('power off', () => power.off(access, call()))
     if (off.kind === 'refused') return { kind: 'no-proof', reason: off.reason }
     if (off.value.kind !== 'accepted' && off.value.kind !== 'off')
       return { kind: 'no-proof', reason: verdict(off.value, 'switch the power off') }
     let last: PowerAnswer = off.value
     while (!signal.aborted && clock.nowMs() < endMs) {
-      last = await power.status(access, call())
-      if (last.kind === 'off') return { kind: 'off', method: access.method }
+      const answer = await power.status(access, call())
+      if (answer.kind === 'off') return { kind: 'off', method: access.method }
+      // The last question may have had no time left: what it said before tells more.
+      if (answer.kind !== 'unreachable' || last.kind !== 'on') last = answer
       await sleep(clock, Math.min(STATUS_EVERY_MS, Math.max(0, endMs - clock.nowMs())), signal)
     }
     return { kind: 'no-proof', reason: verdict(last, 'read the power back as off') }

@@ -23,6 +23,8 @@ export class StorageCollector {
   #areOsdsCurrent = false
   #areOwnOsdsDown = false
   #osds: readonly OsdState[] | undefined
+  /** They are of the map that shuts the node out. */
+  #areOsdsFresh = false
   #checkedAtMs = Number.NEGATIVE_INFINITY
   #failingSinceMs: number | undefined
   #problem = ''
@@ -97,9 +99,12 @@ export class StorageCollector {
       return
     }
     this.#problem = ''
-    this.#osdEpoch = done.value.osdEpoch
+    const { epoch, osds } = done.value
+    this.#osdEpoch = epoch
+    this.#osds = osds
+    this.#areOsdsFresh = true
     this.#checkedAtMs = clock.nowMs()
-    this.#context.tell('blocklist', `${addresses.join(', ')} in Ceph's blocklist from map ${done.value.osdEpoch} on`)
+    this.#context.tell('blocklist', `${addresses.join(', ')} in Ceph's blocklist from map ${epoch} on`)
   }
 
   /**
@@ -123,7 +128,9 @@ export class StorageCollector {
 
   async #askOsds(addresses: readonly string[], osdEpoch: number): Promise<void> {
     const { signal } = this.#context
-    const { osds } = await this.#storage.osds(signal)
+    // Who registers after the map that shuts the node out has that map; later, those that went down are not waited for.
+    const osds = this.#areOsdsFresh && this.#osds ? this.#osds : (await this.#storage.osds(signal)).osds
+    this.#areOsdsFresh = false
     this.#osds = osds
     const outside = osds.filter((osd) => osd.isUp && !isOn(osd.addresses, addresses)).map(({ id }) => id)
     const unknown = outside.filter((id) => !this.#current.has(id))

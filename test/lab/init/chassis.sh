@@ -1,7 +1,8 @@
 #!/bin/bash
 # chassis.sh LAB HOST MC get|set|check PARAM [VALUE]...    what ipmi_sim runs for a chassis command
-# Switches beside the BMC's files: lie (says yes, does nothing), fail (error), slow (acts after 3 s, when ipmitool has given
-# up), reset (turns the host on again at once). Without them it answers in well under a second, as ipmitool expects.
+# Switches beside the BMC's files: lie (says yes, does nothing), pretend (as lie, and says that the power is off), fail
+# (error), slow (acts after 3 s, when ipmitool has given up), reset (turns the host on again at once). Without them it
+# answers in well under a second, as ipmitool expects.
 for fd in 3 4 5 6 7 8 9 10 11 12 13 14 15; do eval "exec $fd>&-"; done
 lab=$1 host=$2
 shift 2
@@ -16,7 +17,7 @@ case $operation in
 get)
   for parameter; do
     case $parameter in
-    power) if [ "$(power status)" = on ]; then echo power:1; else echo power:0; fi ;;
+    power) if [ ! -e "$switches/pretend" ] && [ "$(power status)" = on ]; then echo power:1; else echo power:0; fi ;;
     boot) echo boot:default ;;
     *) exit 1 ;;
     esac
@@ -24,7 +25,7 @@ get)
   ;;
 set)
   [ -e "$switches/fail" ] && exit 1
-  [ -e "$switches/lie" ] && exit 0
+  { [ -e "$switches/lie" ] || [ -e "$switches/pretend" ]; } && exit 0
   while [ $# -ge 2 ]; do
     case $1=$2 in
     power=0) if [ -e "$switches/reset" ]; then power reset; else power off; fi ;;

@@ -135,19 +135,20 @@ export class SimCeph extends FakeCeph {
 
   /** The part of Ceph that keeps a node from writing; every command has its effect at once. */
   storageFence(): StorageFence {
+    const states = () => {
+      const osds = this.#osds.map(({ id, isUp, address }) => ({ id, isUp, addresses: [address] }))
+      return { epoch: this.#epoch, osds }
+    }
     return {
       blocklist: async (addresses, expireS) => {
         for (const address of addresses) this.blocklist(whole(address), expireS)
-        return { osdEpoch: this.#epoch }
+        return states()
       },
       unblocklist: async (addresses) => {
         for (const address of addresses) if (this.#entries.has(whole(address))) this.unblocklist(whole(address))
       },
       entries: async () => this.#live().map(([address, untilMs]) => ({ address, untilMs: this.#wall(untilMs) })),
-      osds: async () => {
-        const osds = this.#osds.map(({ id, isUp, address }) => ({ id, isUp, addresses: [address] }))
-        return { epoch: this.#epoch, osds }
-      },
+      osds: async () => states(),
       osdEpochs: async (ids) => {
         const found = this.#osds.filter((osd) => ids.includes(osd.id) && osd.isUp)
         return new Map(found.map((osd) => [osd.id, osd.epoch]))

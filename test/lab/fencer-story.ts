@@ -1,0 +1,127 @@
+/**
+ * The story of five servers: two of them die at once, and then the fencer itself dies at every step of a fence. Each time the
+ * next primary goes on where the journal says.
+ */
+import { readFileSync } from 'node:fs'
+import {
+  bringBack,
+  type FenceView,
+  fenceView,
+  makeGuests,
+  settleGuests,
+  takeCut,
+  timeline,
+  told,
+  untilRecovered,
+} from './failover.ts'
+import type { Lab } from './lab.ts'
+import { pollUntil } from './poll.ts'
+import { coordinatorNames, makePrimary, settledPrimary } from './primary.ts'
+import { expectThat, type StoryStep, seconds } from './story.ts'
+
+const victim = 'hv5'
+/** A coordinator that dies together with the victim; the two others keep ZooKeeper's quorum. */
+const second = 'hv3'
+const guests = makeGuests('lost', '0c', 2)
+const others = makeGuests('gone', '0d', 2)
+
+const begin: StoryStep = {
+  title: `two guests run at ${victim} and two at ${second}; the primary is ${coordinatorOne()}`,
+  async run(lab) {
+    await makePrimary(lab, coordinatorOne())
+    await settleGuests(lab, guests, victim)
+    await settleGuests(lab, others, second)
+    return [...guests, ...others].map(({ name }) => name).join(', ')
+  },
+}
+
+function coordinatorOne(): string {
+  return 'hv1'
+}
+
+const twoAtOnce: StoryStep = {
+  title: 'two servers of five lose their power at once: the guests of both run elsewhere',
+  async run(lab) {
+    const cut = takeCut(lab, [...guests, ...others])
+    await Promise.all([victim, second].map((name) => lab.host(name).power('off')))
+    const [one, other] = await Promise.all([
+      untilRecovered(lab, guests, victim, cut),
+      untilRecovered(lab, others, second, cut),
+    ])
+    return `${victim}: ${told(one)}; ${second}: ${told(other)}`
+  },
+}
+
+const bothBack: StoryStep = {
+  title: 'both come back',
+  async run(lab) {
+    const startMs = performance.now()
+    await Promise.all([victim, second].map((name) => lab.host(name).power('on')))
+    await bringBack(lab, victim, guests)
+    await bringBack(lab, second, others)
+    return `home after ${seconds(performance.now() - startMs)}`
+  },
+}
+
+/** States of the journal at whose writing the fencer is killed, one after the other, in one fence. */
+const STEPS = ['closed -> open', 'open -> evidence', 'evidence -> recovered'] as const
+
+/** Whoever writes that the journal has reached the state is killed at once. @returns its name */
+async function killWhoReaches(lab: Lab, step: string, seen: ReadonlyMap<string, number>): Promise<string> {
+  const words = `"node":"${victim}"`
+  const count = (name: string) =>
+    readFileSync(lab.host(name).log('pvcnoded'), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(`fence journal ${step}`) && line.includes(words)).length
+  const name = await pollUntil(
+    { what: `fence journal of ${victim} ${step}`, timeoutMs: 60_000, intervalMs: 10 },
+    async () => coordinatorNames(lab).find((each) => count(each) > (seen.get(`${each} ${step}`) ?? 0)),
+  )
+  await lab.host(name).service('pvcnoded', 'kill')
+  return name
+}
+
+function linesSoFar(lab: Lab): ReadonlyMap<string, number> {
+  const words = `"node":"${victim}"`
+  const entries = coordinatorNames(lab).flatMap((name) => {
+    const lines = readFileSync(lab.host(name).log('pvcnoded'), 'utf8').split('\n')
+    return STEPS.map((step): [string, number] => [
+      `${name} ${step}`,
+      lines.filter((line) => line.includes(`fence journal ${step}`) && line.includes(words)).length,
+    ])
+  })
+  return new Map(entries)
+}
+
+/** By the API of a coordinator whose daemon was not killed. */
+async function stateAfter(lab: Lab, killed: string): Promise<FenceView> {
+  const via = coordinatorNames(lab).find((name) => name !== killed)
+  return fenceView(lab, victim, via)
+}
+
+const fencerDies: StoryStep = {
+  title:
+    'the fencer is killed as the journal is opened, as the life is proven over, and as all is recovered: the next one goes on',
+  async run(lab) {
+    await settledPrimary(lab)
+    const seen = linesSoFar(lab)
+    const { seq } = await fenceView(lab, victim)
+    const cut = takeCut(lab, guests)
+    await lab.host(victim).power('off')
+    const said: string[] = []
+    for (const step of STEPS) {
+      const killed = await killWhoReaches(lab, step, seen)
+      const fence = await stateAfter(lab, killed)
+      expectThat(fence.seq === seq + 1, `fence ${fence.seq} is another one than ${seq + 1}`)
+      said.push(`${killed} at "${step}" (then ${fence.state})`)
+    }
+    const failover = await untilRecovered(lab, guests, victim, cut)
+    await bringBack(lab, victim, guests)
+    const fence = await fenceView(lab, victim)
+    expectThat(fence.seq === seq + 1 && fence.state === 'closed', `the fence is ${fence.state}, number ${fence.seq}`)
+    return `killed ${said.join(', ')}; ${told(failover)}\n${timeline(fence)}`
+  },
+}
+
+/** The steps, each on what the ones before left. */
+export const fencerStory: readonly StoryStep[] = [begin, twoAtOnce, bothBack, fencerDies]
