@@ -1,6 +1,6 @@
 /** Composition of fencing: the fencer and the test of whether it could fence, as duties of the primary. */
 import { createCephCli } from '../adapters/ceph/ceph-cli.ts'
-import { createStorageFence } from '../adapters/ceph/fence-cli.ts'
+import { createStorageFence } from '../adapters/ceph/storage-fence.ts'
 import type { LoadedConfig } from '../adapters/config/config-file.ts'
 import { createFenceHook } from '../adapters/hook/fence-hook.ts'
 import { createPower } from '../adapters/power/power-switch.ts'

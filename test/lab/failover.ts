@@ -106,9 +106,9 @@ async function untilElsewhere(lab: Lab, { name }: MovedGuest, dead: string, { no
   const start = await pollUntil({ what, timeoutMs: RECOVERY_TIMEOUT_MS, intervalMs: 200 }, async () =>
     startsOf(lab, name).find(({ host, atMs }) => host !== dead && atMs >= wallMs),
   )
-  const old = newest.get(name)?.boot
-  const wanted = (heartbeat: Heartbeat) => heartbeat.written && heartbeat.boot !== old
-  await lab.waitForHeartbeat(name, { host: start.host, wanted, timeoutMs: RECOVERY_TIMEOUT_MS })
+  const old = newest.get(name)
+  const wanted = (heartbeat: Heartbeat) => heartbeat.written && heartbeat.boot !== old?.boot
+  await lab.waitForHeartbeat(name, { host: start.host, after: old, wanted, timeoutMs: RECOVERY_TIMEOUT_MS })
   return { startMs: start.atMs - wallMs, writeMs: performance.now() - nowMs }
 }
 

@@ -58,7 +58,12 @@ function connectionArgs(options: CephToolOptions, tool: CephCommand['tool']): re
   return [...who, `--client_mount_timeout=${waitS}`, `--rados_osd_op_timeout=${waitS}`]
 }
 
-function cephError(command: CephCommand, deadlineMs: number, outcome: CommandOutcome): PvcError {
+/** Why a command of a Ceph tool failed, as an error with the code that its exit code stands for. */
+export function cephError(
+  command: { readonly tool: string; readonly what: string },
+  deadlineMs: number,
+  outcome: CommandOutcome,
+): PvcError {
   const what = `${command.what} failed`
   switch (outcome.kind) {
     case 'not-started':

@@ -3,10 +3,10 @@ import { errorChain, hasCode, PvcError } from '../../model/errors.ts'
 import { canonicalIp, entriesOf, wholeAddress } from '../../model/storage-address.ts'
 import type { OsdStates, StorageFence } from '../../ports/storage-fence.ts'
 import { type RunCommand, runCommand } from '../process/command.ts'
+import { type MonCommand, sendMonCommands } from './mon-command.ts'
 import { type OsdMap, parseBlocklist, parseOsdDump, parseOsdStatus } from './parse-fence.ts'
-import { runCephTool } from './tool.ts'
 
-export type StorageFenceCliOptions = {
+export type StorageFenceOptions = {
   /**
    * Ceph user without `client.`. Blocklisting needs mon `profile rbd, allow command "osd blocklist"`. Asking OSDs for their
    * map needs osd `allow *` (nothing smaller is let through, measured on 16.2), marking them down mon `allow command "osd down"`.
@@ -19,41 +19,52 @@ export type StorageFenceCliOptions = {
   readonly run?: RunCommand
 }
 
-const JSON_OUT = ['--format', 'json'] as const
-/** Questions to OSDs at the same time: each is a process of 150 ms of processor time. */
+/** Questions to OSDs at the same time: each is a process, so that one that hangs keeps no other waiting. */
 const PARALLEL_QUESTIONS = 8
 /** Nobody's address (RFC 5737), and gone by itself after this time if it could not be taken out again. */
 const TEST_ADDRESS = '192.0.2.1:0/1'
 const TEST_EXPIRE_S = 5
 
-/** The storage fence over `ceph`. Whole addresses are written `ip:0/0`, so
- * clients that connect later are shut out, too; where such an entry is about to end, a range of one address stands beside it. */
-export function createStorageFence(options: StorageFenceCliOptions): StorageFence {
-  const { user, configFile, deadlineMs, run = runCommand } = options
-  const ceph = (what: string, args: readonly string[], signal: AbortSignal | undefined) =>
-    runCephTool({ run, user, configFile, deadlineMs }, { tool: 'ceph', what, args, signal })
-  const dump = async (signal: AbortSignal | undefined) =>
-    parseOsdDump(await ceph('reading the OSD map', ['osd', 'dump', ...JSON_OUT], signal))
-  const add = (address: string, expireS: number, signal: AbortSignal | undefined) =>
-    ceph(`blocklisting ${address}`, ['osd', 'blocklist', 'add', address, String(expireS)], signal)
-  const remove = (address: string, signal: AbortSignal | undefined) =>
-    ceph(`taking ${address} out of the blocklist`, ['osd', 'blocklist', 'rm', address], signal)
-  const addRange = (ip: string, expireS: number, signal: AbortSignal | undefined) => {
-    const args = ['osd', 'blocklist', 'range', 'add', rangeOf(ip), String(expireS)]
-    return ceph(`blocklisting ${rangeOf(ip)}`, args, signal)
+const DUMP: MonCommand = { command: { prefix: 'osd dump', format: 'json' } }
+
+function add(addr: string, expireS: number): MonCommand {
+  return { command: { prefix: 'osd blocklist', blocklistop: 'add', addr, expire: expireS } }
+}
+
+function remove(addr: string): MonCommand {
+  return { command: { prefix: 'osd blocklist', blocklistop: 'rm', addr } }
+}
+
+function addRange(ip: string, expireS: number): MonCommand {
+  return {
+    command: { prefix: 'osd blocklist', range: 'range', blocklistop: 'add', addr: rangeOf(ip), expire: expireS },
   }
-  const removeRange = (ip: string, signal: AbortSignal | undefined) =>
-    ceph(`taking ${rangeOf(ip)} out of the blocklist`, ['osd', 'blocklist', 'range', 'rm', rangeOf(ip)], signal)
+}
+
+function removeRange(ip: string): MonCommand {
+  return { command: { prefix: 'osd blocklist', range: 'range', blocklistop: 'rm', addr: rangeOf(ip) } }
+}
+
+/**
+ * The storage fence over librados. Whole addresses are written `ip:0/0`, so clients that connect later are shut out, too;
+ * where such an entry is about to end, a range of one address stands beside it.
+ */
+export function createStorageFence(options: StorageFenceOptions): StorageFence {
+  const { user, configFile, deadlineMs, run = runCommand } = options
+  const send = (what: string, groups: readonly (readonly MonCommand[])[], signal: AbortSignal | undefined) =>
+    sendMonCommands({ run, user, configFile, deadlineMs }, what, groups, signal)
   const questions = new Limiter(PARALLEL_QUESTIONS)
 
   return {
     async blocklist(addresses, expireS, signal) {
-      await Promise.all(addresses.map((address) => add(wholeAddress(address), expireS, signal)))
-      const map = await dump(signal)
+      const what = `blocklisting ${addresses.join(', ')}`
+      const adds = addresses.map((ip) => add(wholeAddress(ip), expireS))
+      const map = parseOsdDump(await send(what, [adds, [DUMP]], signal))
       const short = addresses.filter((address) => !lasts(map, address, expireS))
       if (short.length === 0) return statesOf(map)
-      await Promise.all(short.map((address) => prolong(map, address, expireS, signal)))
-      const later = await dump(signal)
+      const steps = short.map((ip) => prolonged(map, ip, expireS))
+      const [first, second] = [steps.flatMap(([one]) => one ?? []), steps.flatMap(([, two]) => two ?? [])]
+      const later = parseOsdDump(await send(what, [first, second, [DUMP]], signal))
       const missing = short.filter((address) => !lasts(later, address, expireS))
       if (missing.length === 0) return statesOf(later)
       throw new PvcError(
@@ -62,13 +73,15 @@ export function createStorageFence(options: StorageFenceCliOptions): StorageFenc
       )
     },
     async unblocklist(addresses, signal) {
-      await Promise.all(addresses.flatMap((ip) => [remove(wholeAddress(ip), signal), removeRange(ip, signal)]))
+      const removals = addresses.flatMap((ip) => [remove(wholeAddress(ip)), removeRange(ip)])
+      await send(`taking ${addresses.join(', ')} out of the blocklist`, [removals], signal)
     },
     async entries(signal) {
-      return parseBlocklist(await ceph('reading the blocklist', ['osd', 'blocklist', 'ls', ...JSON_OUT], signal))
+      const list: MonCommand = { command: { prefix: 'osd blocklist ls', format: 'json' } }
+      return parseBlocklist(await send('reading the blocklist', [[list]], signal))
     },
     async osds(signal) {
-      return statesOf(await dump(signal))
+      return statesOf(parseOsdDump(await send('reading the OSD map', [[DUMP]], signal)))
     },
     async osdEpochs(ids, signal) {
       const answers = await Promise.all(ids.map((id) => questions.run(() => ask(id, signal))))
@@ -76,27 +89,19 @@ export function createStorageFence(options: StorageFenceCliOptions): StorageFenc
     },
     async markDown(ids, signal) {
       if (ids.length === 0) return
-      await ceph(`marking OSD ${ids.join(', ')} down`, ['osd', 'down', ...ids.map(String)], signal)
+      const down: MonCommand = { command: { prefix: 'osd down', ids: ids.map(String) } }
+      await send(`marking OSD ${ids.join(', ')} down`, [[down]], signal)
     },
     async mayBlocklist(signal) {
-      await add(TEST_ADDRESS, TEST_EXPIRE_S, signal)
-      await remove(TEST_ADDRESS, signal)
+      const steps = [[add(TEST_ADDRESS, TEST_EXPIRE_S)], [remove(TEST_ADDRESS)]]
+      await send('making a blocklist entry and taking it out again', steps, signal)
     },
-  }
-
-  /** An entry that is there is not prolonged: the other of the two is made anew, so that one of them always stands. */
-  async function prolong(map: OsdMap, ip: string, expireS: number, signal: AbortSignal | undefined): Promise<void> {
-    const hasRange = untilOf(map, entriesOf(ip)[1]) > 0
-    if (!hasRange) return void (await addRange(ip, expireS, signal))
-    await remove(wholeAddress(ip), signal)
-    await add(wholeAddress(ip), expireS, signal)
   }
 
   async function ask(id: number, signal: AbortSignal | undefined) {
     try {
-      return parseOsdStatus(
-        await ceph(`asking OSD ${id} for its map`, ['tell', `osd.${id}`, 'status', ...JSON_OUT], signal),
-      )
+      const status: MonCommand = { osd: id, command: { prefix: 'status', format: 'json' } }
+      return parseOsdStatus(await send(`asking OSD ${id} for its map`, [[status]], signal))
     } catch (error) {
       // Down or silent: it is missing in the answer. A refusal is another matter, because it would be for ever.
       if (hasCode(error, 'PVC_CEPH_TIMEOUT', 'PVC_CEPH_NOT_FOUND') || exitCodeOf(error) === NO_SUCH_OSD)
@@ -108,9 +113,15 @@ export function createStorageFence(options: StorageFenceCliOptions): StorageFenc
   }
 }
 
-/** Exit codes of `ceph tell`: ENXIO for an OSD that is down, EACCES. */
+/** Of a question to an OSD: ENXIO for one that is down, EACCES. */
 const NO_SUCH_OSD = 6
 const DENIED = 13
+
+/** An entry that is there is not prolonged: the other of the two is made anew, so that one of them always stands. In two steps. */
+function prolonged(map: OsdMap, ip: string, expireS: number): readonly MonCommand[] {
+  const hasRange = untilOf(map, entriesOf(ip)[1]) > 0
+  return hasRange ? [remove(wholeAddress(ip)), add(wholeAddress(ip), expireS)] : [addRange(ip, expireS)]
+}
 
 function statesOf({ epoch, osds }: OsdMap): OsdStates {
   return { epoch, osds }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { createStorageFence } from '../../../../src/adapters/ceph/fence-cli.ts'
+import { createStorageFence } from '../../../../src/adapters/ceph/storage-fence.ts'
 import { parseBlocklist, parseOsdDump, parseOsdStatus } from '../../../../src/adapters/ceph/parse-fence.ts'
 import type { CommandOutcome } from '../../../../src/adapters/process/command.ts'
 
@@ -21,10 +21,11 @@ function fenceWith(answer: (line: string) => CommandOutcome | undefined) {
     configFile: '/etc/ceph/ceph.conf',
     deadlineMs: 2000,
     run: async (command) => {
-      const line = [command.file, ...command.args].join(' ')
-      lines.push(line.replace(/ --(id|conf|connect-timeout) \S+/g, ''))
+      const [user, configFile, waitS, groups = ''] = command.args.slice(-4)
+      expect([user, configFile, waitS, command.deadlineMs]).toEqual(['admin', '/etc/ceph/ceph.conf', '1', 2000])
+      lines.push(groups)
       signals.push(command.signal)
-      return answer(line) ?? exited(0)
+      return answer(groups) ?? exited(0)
     },
   })
   return { fence, lines, signals }
@@ -65,11 +66,14 @@ describe('blocklisting', () => {
     const { fence, lines } = fenceWith((line) =>
       line.includes('osd dump') ? exited(0, data('osd-dump.json')) : undefined,
     )
-    expect(await fence.blocklist(['10.90.1.12', '10.90.1.13'], 3600)).toEqual({ osdEpoch: 23 })
-    expect(lines).toEqual([
-      'ceph osd blocklist add 10.90.1.12:0/0 3600',
-      'ceph osd blocklist add 10.90.1.13:0/0 3600',
-      'ceph osd dump --format json',
+    const { epoch, osds } = await fence.blocklist(['10.90.1.12', '10.90.1.13'], 3600)
+    expect([epoch, osds.map(({ id }) => id)]).toEqual([23, [0, 1, 2]])
+    const add = { prefix: 'osd blocklist', blocklistop: 'add', expire: 3600 }
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      [
+        [{ command: { ...add, addr: '10.90.1.12:0/0' } }, { command: { ...add, addr: '10.90.1.13:0/0' } }],
+        [{ command: { prefix: 'osd dump', format: 'json' } }],
+      ],
     ])
     await expect(fence.blocklist(['fd00:0::1'], 3600)).rejects.toThrow(
       'Ceph took fd00:0::1, but its blocklist does not show',
@@ -79,7 +83,9 @@ describe('blocklisting', () => {
   it('proves its right and leaves nothing', async () => {
     const { fence, lines } = fenceWith(() => undefined)
     await fence.mayBlocklist()
-    expect(lines).toEqual(['ceph osd blocklist add 192.0.2.1:0/1 5', 'ceph osd blocklist rm 192.0.2.1:0/1'])
+    const [[added], [removed]] = JSON.parse(lines[0] ?? '')
+    expect(added.command).toMatchObject({ blocklistop: 'add', addr: '192.0.2.1:0/1', expire: 5 })
+    expect(removed.command).toMatchObject({ blocklistop: 'rm', addr: '192.0.2.1:0/1' })
     const denied = fenceWith(() => exited(13, '', data('osd-down-denied.stderr')))
     await expect(denied.fence.mayBlocklist()).rejects.toMatchObject({ code: 'PVC_CEPH_FAILED' })
   })
@@ -97,9 +103,9 @@ describe('blocklisting', () => {
 describe('the maps of OSDs', () => {
   it('are asked for one by one; the silent ones are missing', async () => {
     const { fence } = fenceWith((line) => {
-      if (line.includes('osd.1 ')) return exited(0, data('osd-tell-status.json'))
-      return line.includes('osd.2 ')
-        ? exited(6, '', 'Error ENXIO: problem getting command descriptions from osd.2')
+      if (line.includes('"osd":1')) return exited(0, data('osd-tell-status.json'))
+      return line.includes('"osd":2')
+        ? exited(6, '', 'No such device or address')
         : { kind: 'timeout', stdout: '', stderr: '', durationMs: 2000 }
     })
     expect([...(await fence.osdEpochs([0, 1, 2]))]).toEqual([[1, 24]])
@@ -116,6 +122,6 @@ describe('the maps of OSDs', () => {
     const { fence, lines } = fenceWith(() => undefined)
     await fence.markDown([])
     await fence.markDown([2, 5])
-    expect(lines).toEqual(['ceph osd down 2 5'])
+    expect(lines.map((line) => JSON.parse(line))).toEqual([[[{ command: { prefix: 'osd down', ids: ['2', '5'] } }]]])
   })
 })
