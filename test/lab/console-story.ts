@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { endFollowers, expectEachOnce, FOLLOWERS, startFollowers, untilFollowed } from './console-follower.ts'
 import { ENDED, tail, typeOnConsole, untilShown } from './console-typing.ts'
-import { bringBack, untilRecovered } from './failover.ts'
+import { bringBack, takeCut, untilRecovered } from './failover.ts'
 import { parseHeartbeats } from './guest-record.ts'
 import type { Lab } from './lab.ts'
 import { defineGuest, ensurePool, type MovedGuest } from './moved-guest.ts'
@@ -137,16 +137,16 @@ const powerCut: StoryStep = {
   async run(lab) {
     const before = (await vmView(lab, vm)).node
     await makePrimary(lab, before === 'hv1' ? 'hv3' : 'hv1')
-    const startMs = performance.now()
+    const cut = takeCut(lab, [guest])
     await lab.host(before).power('off')
-    const { firstDomainMs } = await untilRecovered(lab, [guest], before, startMs)
+    const { firstStartMs } = await untilRecovered(lab, [guest], before, cut)
     const { node } = await vmView(lab, vm)
     expectThat(node !== before, `it is at ${node} still`)
     const elsewhere = await untilFollowed(lab, 3)
     const { stdout } = await lab.pvc(['-q', 'vm', 'log', vm, '-l', '1000'])
     expectThat(stdout.includes(`[${before} stopped without notice`), 'no line says that text may be missing')
     await bringBack(lab, before, [guest])
-    const after = seconds(firstDomainMs)
+    const after = seconds(firstStartMs)
     return `runs at ${node} after ${after}: ${elsewhere}; home again: ${await untilFollowed(lab, 3)}`
   },
 }
