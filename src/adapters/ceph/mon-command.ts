@@ -8,7 +8,7 @@ export type MonCommand = {
 
 /**
  * argv: user, configuration, seconds to wait, commands. Those of one list run at the same time, the lists one after another.
- * Prints what they answer; ends with the errno of the first that fails. `_exit`, because librados takes its time to close.
+ * Numbers are floats, as an expiry has to be. Prints what they answer; ends with the errno of the first that fails. `_exit`, because librados takes its time to close.
  */
 const SCRIPT = `
 import json, os, sys
@@ -22,12 +22,12 @@ try:
     import rados
 except ImportError as error:
     end(1, 'python3-rados is missing: %s' % error)
-user, conf, wait, groups = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
+user, conf, wait, groups = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4], parse_int=float)
 cluster = rados.Rados(rados_id=user, conffile=conf)
 def send(one, answers, index):
     text = json.dumps(one['command'])
     try:
-        answers[index] = cluster.osd_command(one['osd'], text, b'') if 'osd' in one else cluster.mon_command(text, b'')
+        answers[index] = cluster.osd_command(int(one['osd']), text, b'') if 'osd' in one else cluster.mon_command(text, b'')
     except rados.Error as error:
         answers[index] = (-(error.errno or 1), b'', str(error))
 try:

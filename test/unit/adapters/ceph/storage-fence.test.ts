@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { createStorageFence } from '../../../../src/adapters/ceph/storage-fence.ts'
 import { parseBlocklist, parseOsdDump, parseOsdStatus } from '../../../../src/adapters/ceph/parse-fence.ts'
+import { createStorageFence } from '../../../../src/adapters/ceph/storage-fence.ts'
 import type { CommandOutcome } from '../../../../src/adapters/process/command.ts'
 
 const data = (name: string) => readFileSync(new URL(`../../../data/ceph-16.2.15/${name}`, import.meta.url), 'utf8')
@@ -83,7 +83,7 @@ describe('blocklisting', () => {
   it('proves its right and leaves nothing', async () => {
     const { fence, lines } = fenceWith(() => undefined)
     await fence.mayBlocklist()
-    const [[added], [removed]] = JSON.parse(lines[0] ?? '')
+    const [[[added]], [[removed]]] = lines.map((line) => JSON.parse(line))
     expect(added.command).toMatchObject({ blocklistop: 'add', addr: '192.0.2.1:0/1', expire: 5 })
     expect(removed.command).toMatchObject({ blocklistop: 'rm', addr: '192.0.2.1:0/1' })
     const denied = fenceWith(() => exited(13, '', data('osd-down-denied.stderr')))
