@@ -3,6 +3,8 @@
 /** A network device as the kernel shows it. */
 export type Link = {
   readonly name: string
+  /** The kernel's number of it; a device that is made anew has another one. */
+  readonly index: number
   /** `bridge`, `vxlan`, `vlan`, `veth` …; undefined: hardware. */
   readonly kind: string | undefined
   readonly mac: string

@@ -24,12 +24,14 @@ export type GuestOptions = {
   errorPolicy?: 'stop' | 'report'
   /** Without: no network card. Default br0, where the lab's DHCP answers. */
   bridge?: string | undefined
+  /** Instead of `bridge`: a network card on each of these. */
+  bridges?: readonly string[]
 }
 
-/** MAC address of a guest, made from its UUID. */
-export function guestMac(uuid: string): string {
+/** MAC address of a guest's network card, made from its UUID. */
+export function guestMac(uuid: string, card = 0): string {
   const digits = uuid.replaceAll('-', '').slice(-6)
-  return `52:54:00:${digits.slice(0, 2)}:${digits.slice(2, 4)}:${digits.slice(4)}`
+  return `52:54:${String(card).padStart(2, '0')}:${digits.slice(0, 2)}:${digits.slice(2, 4)}:${digits.slice(4)}`
 }
 
 /** Where libvirt writes the guest's serial console, inside its host. */
@@ -49,11 +51,14 @@ export function guestXml(options: GuestOptions): string {
   const { name, uuid, volume, image, memoryMiB = 96, vcpus = 1, machine = 'q35', agent = false } = options
   const { errorPolicy = 'stop' } = options
   const bridge = 'bridge' in options ? options.bridge : 'br0'
+  const bridges = options.bridges ?? (bridge === undefined ? [] : [bridge])
   const hosts = options.monitors.map((address) => `<host name='${address}' port='6789'/>`).join('')
   const channel = `<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>`
-  const card = `<interface type='bridge'>
-      <mac address='${guestMac(uuid)}'/><source bridge='${bridge}'/><model type='virtio'/><rom enabled='no'/>
-    </interface>`
+  const cards = bridges.map(
+    (each, index) => `<interface type='bridge'>
+      <mac address='${guestMac(uuid, index)}'/><source bridge='${each}'/><model type='virtio'/><rom enabled='no'/>
+    </interface>`,
+  )
   return `<domain type='qemu'>
   <name>${name}</name>
   <uuid>${uuid}</uuid>
@@ -79,7 +84,7 @@ export function guestXml(options: GuestOptions): string {
       <source protocol='rbd' name='${volume}'>${hosts}</source>
       <target dev='vda' bus='virtio'/>
     </disk>
-    ${bridge === undefined ? '' : card}
+    ${cards.join('\n    ')}
     <serial type='pty'><target port='0'/><log file='${serialLogPath(name)}' append='on'/></serial>
     <console type='pty'><target type='serial' port='0'/></console>
     ${agent ? channel : ''}

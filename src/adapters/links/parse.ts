@@ -11,6 +11,7 @@ const InfoData = z.object({
 })
 
 const IpLink = z.object({
+  ifindex: z.number(),
   ifname: z.string(),
   link: z.string().optional(),
   address: z.string().optional(),
@@ -42,6 +43,7 @@ function toLink(link: z.infer<typeof IpLink>): Link {
   const isTagged = kind === 'vxlan' || kind === 'vlan'
   return {
     name: link.ifname,
+    index: link.ifindex,
     kind,
     mac: link.address ?? '',
     mtu: link.mtu,

@@ -28,8 +28,29 @@ const HOST_SETTINGS: readonly KernelSetting[] = [
   { key: 'net/ipv4/ip_nonlocal_bind', value: '1' },
 ]
 
-/** Decides for all networks at once. What exists and is right is left alone, so the next decision is empty. */
-export function decideLinks(networks: readonly Network[], links: readonly Link[], ground: NetworkGround): LinkDecision {
+/** Bridges into which libvirt has plugged guests' devices, by number of the device. */
+export type GuestPorts = ReadonlyMap<number, string>
+
+/** What is known of guests' ports after another look: a device that is out of its bridge keeps its place in mind. */
+export function rememberPorts(known: GuestPorts, links: readonly Link[]): GuestPorts {
+  return new Map(
+    links.flatMap(({ kind, index, master }): [number, string][] => {
+      const bridge = kind === 'tun' ? (master ?? known.get(index)) : undefined
+      return bridge === undefined ? [] : [[index, bridge]]
+    }),
+  )
+}
+
+/**
+ * Decides for all networks at once. What exists and is right is left alone, so the next decision is empty. Guests' devices
+ * are plugged in again where they were, as after somebody deleted their bridge.
+ */
+export function decideLinks(
+  networks: readonly Network[],
+  links: readonly Link[],
+  ground: NetworkGround,
+  ports: GuestPorts = new Map(),
+): LinkDecision {
   const byName = new Map(links.map((link) => [link.name, link]))
   const changes: LinkChange[] = []
   const settings: KernelSetting[] = networks.some(({ type }) => type === 'managed') ? [...HOST_SETTINGS] : []
@@ -46,6 +67,11 @@ export function decideLinks(networks: readonly Network[], links: readonly Link[]
       changes.push(...changesOf(part, byName.get(part.name)))
       settings.push(...part.settings)
     }
+  }
+  for (const { name, index, master } of links) {
+    const bridge = ports.get(index)
+    if (master === undefined && bridge !== undefined && wanted.has(bridge))
+      changes.push({ kind: 'set', name, to: { master: bridge } })
   }
   const stale = links.filter(({ name, alias }) => alias.startsWith(OUR_ALIAS) && !wanted.has(name))
   // Bridges last: what is plugged into them goes first.

@@ -8,7 +8,7 @@ import { tree } from '../../schema/tree.ts'
 import type { Index } from '../../view/index.ts'
 import { readNetworks } from '../../view/networks.ts'
 import type { FaultBoard } from '../faults.ts'
-import { decideLinks, type NetworkGround } from './decide.ts'
+import { decideLinks, type GuestPorts, type NetworkGround, rememberPorts } from './decide.ts'
 
 export type NetworkLinksDeps = {
   readonly ground: NetworkGround
@@ -29,13 +29,14 @@ const SETTLE_MS = 200
 /** The reconciler of this node's devices; it does nothing until the index knows all networks. */
 export function createNetworkLinks(deps: NetworkLinksDeps): NetworkLinks {
   const { index, links, faults, clock, log } = deps
+  const memory: Memory = { ports: new Map() }
   const loop = new Reconciler({
     clock,
     rescanMs: RESCAN_MS,
     retryMs: RETRY_MS,
     pass: async () => {
       if (!index.isReady.value) return {}
-      const isRetryNeeded = await pass(deps)
+      const isRetryNeeded = await pass(deps, memory)
       faults.clear('NETWORK_LINKS')
       return isRetryNeeded ? { wakeInMs: RETRY_MS } : {}
     },
@@ -78,11 +79,16 @@ function isOfNetwork(path: string): boolean {
   return path.startsWith(`${tree.networks.path}/`) && path.split('/').at(-1) === 'spec'
 }
 
+type Memory = { ports: GuestPorts }
+
 /** @returns whether something has to be tried again soon */
-async function pass({ ground, index, links, faults, log }: NetworkLinksDeps): Promise<boolean> {
+async function pass(deps: NetworkLinksDeps, memory: Memory): Promise<boolean> {
+  const { ground, index, links, faults, log } = deps
   const severity = 'error' as const
   const networks = readNetworks(index)
-  const decision = decideLinks(networks, await links.list(), ground)
+  const present = await links.list()
+  memory.ports = rememberPorts(memory.ports, present)
+  const decision = decideLinks(networks, present, ground, memory.ports)
   const failures = await links.apply(decision.changes)
   const unkept = await links.keep(decision.settings)
   if (decision.changes.length > 0) log.info({ changes: decision.changes.length, failures }, 'network devices changed')

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Link, type LinkChange, OUR_ALIAS } from '../../../../src/model/link.ts'
 import { Network } from '../../../../src/model/network.ts'
-import { bridgeMac, decideLinks, type NetworkGround } from '../../../../src/node/network/decide.ts'
+import { bridgeMac, decideLinks, type NetworkGround, rememberPorts } from '../../../../src/node/network/decide.ts'
 
 const ground: NetworkGround = {
   nodeNumber: 0x0b,
@@ -15,6 +15,7 @@ const ground: NetworkGround = {
 
 const hardware = (name: string): Link => ({
   name,
+  index: 1,
   kind: undefined,
   mac: '',
   mtu: 1550,
@@ -111,6 +112,19 @@ describe('links of networks', () => {
     ])
   })
 
+  it('a guest that lost its bridge is plugged in again, one that was never there is not', () => {
+    const tap = (index: number, master?: string): Link => ({ ...hardware(`vnet${index}`), index, kind: 'tun', master })
+    const made = play(host, decideLinks([network(100)], host, ground).changes)
+    const ports = rememberPorts(new Map(), [...made, tap(7, 'vmbr100'), tap(8), tap(9, 'br0')])
+    const after = [...host, tap(7), tap(8), tap(9)]
+    const { changes } = decideLinks([network(100)], after, ground, rememberPorts(ports, after))
+    expect(changes.filter(({ name }) => name.startsWith('vnet'))).toEqual([
+      { kind: 'set', name: 'vnet7', to: { master: 'vmbr100' } },
+    ])
+    expect(play(after, changes).find(({ name }) => name === 'vnet7')?.master).toBe('vmbr100')
+    expect(rememberPorts(ports, [tap(10)]).size).toBe(0)
+  })
+
   it('bridges of one network differ between nodes, and of one node between networks', () => {
     fc.assert(
       fc.property(
@@ -127,6 +141,7 @@ describe('links of networks', () => {
   it('from any beginning two rounds make what is wanted, and the next finds nothing to do', () => {
     const kinds = fc.constantFrom('bridge', 'vxlan', 'vlan')
     const leftover = fc.record({
+      index: fc.constant(2),
       name: fc
         .tuple(fc.constantFrom('vmbr', 'vxlan', 'vlan'), fc.integer({ min: 1, max: 6 }))
         .map(([a, b]) => `${a}${b}`),
