@@ -47,4 +47,9 @@ export type LinkState = {
 }
 
 /** A kernel setting below /proc/sys that is kept. */
-export type KernelSetting = { readonly key: string; readonly value: string }
+export type KernelSetting = {
+  readonly key: string
+  readonly value: string
+  /** It belongs to a part of the kernel that need not be loaded. */
+  readonly mayBeAbsent?: true
+}

@@ -6,17 +6,19 @@ import { unreachable } from '../../base/assert.ts'
 import { backoffDelayMs } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { PvcError } from '../../model/errors.ts'
-import type { LinkChange } from '../../model/link.ts'
+import type { KernelSetting, LinkChange } from '../../model/link.ts'
 import type { LinkFailure, Links } from '../../ports/links.ts'
 import type { Log } from '../../ports/log.ts'
-import { type Command, type RunCommand, runCommand } from '../process/command.ts'
-import { parseBatchFailures, parseLinks } from './parse.ts'
+import { type RunCommand, runCommand } from '../process/command.ts'
+import { isEndOfFailure, parseBatchFailures, parseLinks } from './parse.ts'
 
 export type LinksOptions = {
   readonly clock: Clock
   readonly log: Log
   /** Default: real processes. */
   readonly run?: RunCommand
+  /** Words before `ip`, such as those that lead into a network namespace; default none. */
+  readonly prefix?: readonly string[]
   /** Where the kernel's settings are; default /proc/sys. */
   readonly settingsDir?: string
 }
@@ -27,27 +29,31 @@ const VXLAN_PORT = 4789
 const MONITOR_RETRY = { firstMs: 500, maxMs: 30_000 }
 
 export function createLinks(options: LinksOptions): Links {
-  const { run = runCommand, settingsDir = '/proc/sys' } = options
+  const { run = runCommand, prefix = [], settingsDir = '/proc/sys' } = options
+  const ip: Ip = (what, args, input) => callIp(run, what, { args: [...prefix, 'ip', ...args], input })
   const monitor = new LinkMonitor(options)
   return {
     async list() {
-      const text = await ip(run, 'listing network devices', { args: ['-json', '-details', 'link', 'show'] })
+      const text = await ip('listing network devices', ['-json', '-details', 'link', 'show'])
       return parseLinks(text.stdout)
     },
     async apply(changes) {
       if (changes.length === 0) return []
-      const lines = changes.flatMap((change) => batchLines(change).map((line) => ({ line, name: change.name })))
-      const input = `${lines.map(({ line }) => line).join('\n')}\n`
-      const { stderr } = await ip(run, 'changing network devices', { args: ['-force', '-batch', '-'], input }, true)
-      return parseBatchFailures(
-        stderr,
-        lines.map(({ name }) => name),
-      )
+      const all = await batch(ip, changes)
+      if (!all.isCutShort) return all.failures
+      // ip gives up a batch at some mistakes, without saying at which line. Each change alone then shows which it was; what
+      // the batch has done already is no failure.
+      const failures: LinkFailure[] = []
+      for (const change of changes) {
+        const one = await batch(ip, [change])
+        const isDone = change.kind === 'remove' ? /^Cannot find device/ : /^RTNETLINK answers: File exists/
+        if (one.isCutShort) failures.push({ name: change.name, reason: one.complaint })
+        failures.push(...one.failures.filter(({ reason }) => change.kind === 'set' || !isDone.test(reason)))
+      }
+      return failures
     },
     async keep(settings) {
-      const results = await Promise.all(
-        settings.map(({ key, value }) => keepSetting(join(settingsDir, key), key, value)),
-      )
+      const results = await Promise.all(settings.map((setting) => keepSetting(join(settingsDir, setting.key), setting)))
       return results.flat()
     },
     subscribe: (listener) => monitor.subscribe(listener),
@@ -55,10 +61,31 @@ export function createLinks(options: LinksOptions): Links {
   }
 }
 
-/** `mayFail`: the exit code says only that something failed; the text tells what. */
-async function ip(run: RunCommand, what: string, command: Pick<Command, 'args' | 'input'>, mayFail = false) {
-  const outcome = await run({ file: 'ip', deadlineMs: DEADLINE_MS, ...command })
-  if (outcome.kind === 'exited' && (mayFail || outcome.exitCode === 0)) return outcome
+/** Runs changes as one batch. `isCutShort`: ip ended before the last line; `complaint` is what it said then. */
+async function batch(ip: Ip, changes: readonly LinkChange[]) {
+  const lines = changes.flatMap((change) => batchLines(change).map((line) => ({ line, name: change.name })))
+  const input = `${lines.map(({ line }) => line).join('\n')}\n`
+  const { stderr, exitCode } = await ip('changing network devices', ['-force', '-batch', '-'], input)
+  const names = lines.map(({ name }) => name)
+  const complaint = stderr.trim().split('\n').at(-1) ?? ''
+  const isCutShort = exitCode !== 0 && !isEndOfFailure(complaint)
+  return { failures: parseBatchFailures(stderr, names), isCutShort, complaint }
+}
+
+type Ip = (
+  what: string,
+  args: readonly string[],
+  input?: string,
+) => Promise<{ stdout: string; stderr: string; exitCode: number }>
+
+/** A batch's exit code says only that something in it failed; its text tells what. */
+async function callIp(
+  run: RunCommand,
+  what: string,
+  { args: [file = '', ...args], input }: { readonly args: readonly string[]; readonly input: string | undefined },
+) {
+  const outcome = await run({ file, args, deadlineMs: DEADLINE_MS, ...(input === undefined ? {} : { input }) })
+  if (outcome.kind === 'exited' && (input !== undefined || outcome.exitCode === 0)) return outcome
   if (outcome.kind === 'not-started')
     throw new PvcError('PVC_NETWORK_FAILED', `${what} failed: ip could not be started`, { cause: outcome.error })
   const why = outcome.kind === 'exited' ? (outcome.stderr.trim().split('\n').at(-1) ?? '') : outcome.kind
@@ -95,11 +122,12 @@ function batchLines(change: LinkChange): readonly string[] {
   }
 }
 
-async function keepSetting(file: string, key: string, value: string): Promise<readonly LinkFailure[]> {
+async function keepSetting(file: string, { key, value, mayBeAbsent }: KernelSetting): Promise<readonly LinkFailure[]> {
   try {
     if ((await readFile(file, 'utf8')).trim() !== value) await writeFile(file, value)
     return []
   } catch (error) {
+    if (mayBeAbsent === true && error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     return [{ name: key, reason: error instanceof Error ? error.message : String(error) }]
   }
 }
@@ -131,7 +159,8 @@ class LinkMonitor {
 
   #start(): void {
     if (this.#isClosed) return
-    const child = spawn('ip', ['-oneline', 'monitor', 'link'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const [file = '', ...args] = [...(this.#options.prefix ?? []), 'ip', '-oneline', 'monitor', 'link']
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'] })
     this.#child = child
     child.stdout.on('data', () => {
       this.#failures = 0

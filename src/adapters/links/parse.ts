@@ -57,12 +57,19 @@ function toLink(link: z.infer<typeof IpLink>): Link {
   }
 }
 
+const END_OF_FAILURE = /^Command failed -:(\d+)$/
+
+/** Whether a line of ip is the one after which it goes on with the next line of its batch. */
+export function isEndOfFailure(line: string): boolean {
+  return END_OF_FAILURE.test(line.trim())
+}
+
 /** Errors of `ip -force -batch -`: after each message stands the number of its line. */
 export function parseBatchFailures(stderr: string, names: readonly string[]): readonly LinkFailure[] {
   const failures: LinkFailure[] = []
   let reason = ''
   for (const line of stderr.split('\n')) {
-    const failed = /^Command failed -:(\d+)$/.exec(line.trim())
+    const failed = END_OF_FAILURE.exec(line.trim())
     if (failed === null) {
       if (line.trim() !== '') reason = line.trim()
       continue

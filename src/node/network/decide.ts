@@ -21,12 +21,26 @@ export type LinkDecision = {
   readonly problems: readonly { readonly vni: number; readonly message: string }[]
 }
 
-/** Kernel settings of a node that routes for guests; bridged frames do not pass the packet filter of the routed ones. */
-const HOST_SETTINGS: readonly KernelSetting[] = [
-  { key: 'net/ipv4/ip_forward', value: '1' },
-  { key: 'net/ipv6/conf/all/forwarding', value: '1' },
-  { key: 'net/ipv4/ip_nonlocal_bind', value: '1' },
-]
+/**
+ * Kernel settings of a node that routes for guests. With IPv6 forwarding on, a host no longer takes a default route from
+ * router advertisements, so it is switched on only for networks with IPv6.
+ */
+function hostSettings(networks: readonly Network[]): readonly KernelSetting[] {
+  const managed = networks.filter(({ type }) => type === 'managed')
+  const routing: readonly KernelSetting[] = [
+    ...(managed.some(({ ip4 }) => ip4 !== null) ? [{ key: 'net/ipv4/ip_forward', value: '1' }] : []),
+    ...(managed.some(({ ip6 }) => ip6 !== null) ? [{ key: 'net/ipv6/conf/all/forwarding', value: '1' }] : []),
+    ...(managed.length > 0 ? [{ key: 'net/ipv4/ip_nonlocal_bind', value: '1' }] : []),
+  ]
+  return networks.length === 0 ? [] : [...routing, ...BRIDGED_FRAMES]
+}
+
+/** Frames between guests of one network do not pass the host's packet filter of routed packets, as they would by default. */
+const BRIDGED_FRAMES: readonly KernelSetting[] = ['iptables', 'ip6tables', 'arptables'].map((filter) => ({
+  key: `net/bridge/bridge-nf-call-${filter}`,
+  value: '0',
+  mayBeAbsent: true,
+}))
 
 /** Bridges into which libvirt has plugged guests' devices, by number of the device. */
 export type GuestPorts = ReadonlyMap<number, string>
@@ -53,7 +67,7 @@ export function decideLinks(
 ): LinkDecision {
   const byName = new Map(links.map((link) => [link.name, link]))
   const changes: LinkChange[] = []
-  const settings: KernelSetting[] = networks.some(({ type }) => type === 'managed') ? [...HOST_SETTINGS] : []
+  const settings: KernelSetting[] = [...hostSettings(networks)]
   const problems: { vni: number; message: string }[] = []
   const wanted = new Set<string>()
   for (const network of networks) {

@@ -85,10 +85,21 @@ describe('links of networks', () => {
   it('a bridged network is a VLAN in a bridge, and the host has no address in it', () => {
     const { changes, settings } = decideLinks([network(7, { type: 'bridged', mtu: 1400 })], host, ground)
     expect(changes).toContainEqual({ kind: 'add-vlan', name: 'vlan7', id: 7, device: 'eth1' })
-    expect(settings).toEqual([
+    expect(settings.filter(({ key }) => !key.startsWith('net/bridge/'))).toEqual([
       { key: 'net/ipv6/conf/vmbr7/disable_ipv6', value: '1' },
       { key: 'net/ipv6/conf/vlan7/disable_ipv6', value: '1' },
     ])
+  })
+
+  it('the host forwards only what its networks need, and touches nothing without any', () => {
+    const ip4 = { network: '10.1.0.0/24', gateway: null, dhcp: null }
+    const ip6 = { network: 'fd00:1::/64', gateway: null, dhcp: false }
+    const forwards = (...networks: readonly Network[]) =>
+      decideLinks(networks, host, ground).settings.flatMap(({ key }) => (key.includes('forward') ? [key] : []))
+    expect(forwards(network(1))).toEqual([])
+    expect(forwards(network(1, { ip4 }))).toEqual(['net/ipv4/ip_forward'])
+    expect(forwards(network(1, { ip4, ip6 }))).toEqual(['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'])
+    expect(decideLinks([], host, ground).settings).toEqual([])
   })
 
   it('what cannot be had is said, and the rest is made', () => {
