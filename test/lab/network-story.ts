@@ -1,10 +1,10 @@
 /** The story of networks: made by one command, on all nodes, and repaired when something or somebody breaks them. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Host } from './host.ts'
 import { inGuest, untilAgent } from './in-guest.ts'
 import type { Lab } from './lab.ts'
 import { ensurePool, type MovedGuest, volumeOf } from './moved-guest.ts'
+import { devicesOf, leftovers, requests, stateOf, untilJoined } from './network-devices.ts'
 import { pollUntil } from './poll.ts'
 import { lossOf, startPings } from './steady-ping.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
@@ -15,35 +15,6 @@ const office = { vni: 300, bridge: 'vmbr300', prefix: '10.103.0' }
 type Guest = MovedGuest & { readonly number: number; readonly home: string }
 const one: Guest = { name: 'one', uuid: 'cccccccc-0000-4000-8000-000000000001', number: 11, home: 'hv1' }
 const two: Guest = { name: 'two', uuid: 'cccccccc-0000-4000-8000-000000000002', number: 12, home: 'hv2' }
-
-/** Names of the devices of networks that a host has. */
-async function devicesOf(host: Host): Promise<readonly string[]> {
-  const { stdout } = await host.sh(['ls', '/sys/class/net'], { timeoutMs: 5000 })
-  return stdout.split('\n').filter((name) => /^(vmbr|vxlan|vlan)\d+$/.test(name))
-}
-
-/** Nodes to which a host floods frames of a managed network: those that FRR has told it of. */
-async function floodedTo(host: Host, vni: number): Promise<number> {
-  const { stdout } = await host.sh(['bridge', 'fdb', 'show', 'dev', `vxlan${vni}`], {
-    timeoutMs: 5000,
-    allowFailure: true,
-  })
-  return stdout.split('\n').filter((line) => line.startsWith('00:00:00:00:00:00 dst')).length
-}
-
-/** Waits until a managed network is on all nodes and joined. @returns how long that took, in ms */
-async function untilJoined(lab: Lab, vni: number, timeoutMs = 30_000): Promise<number> {
-  const startMs = performance.now()
-  await Promise.all(
-    lab.hosts.map((host) =>
-      pollUntil(
-        { what: `network ${vni} joined on ${host.name}`, timeoutMs, intervalMs: 100 },
-        async () => (await floodedTo(host, vni)) === lab.hosts.length - 1,
-      ),
-    ),
-  )
-  return performance.now() - startMs
-}
 
 async function hostOf(lab: Lab, guest: Guest): Promise<Host> {
   const { stdout } = await lab.pvc(['-q', 'vm', 'info', guest.name, '-f', 'json'])
@@ -204,18 +175,6 @@ const repaired: StoryStep = {
   },
 }
 
-/** Devices of a host as far as PVC keeps them. */
-async function stateOf(host: Host): Promise<string> {
-  const { stdout } = await host.sh(['ip', '-json', '-details', 'link', 'show'], { timeoutMs: 5000 })
-  const links: { ifname: string; mtu: number; master?: string; flags: string[]; ifalias?: string }[] =
-    JSON.parse(stdout)
-  return links
-    .filter(({ ifname }) => /^(vmbr|vxlan|vlan|vnet)\d+$/.test(ifname))
-    .map(({ ifname, mtu, master, flags, ifalias }) => [ifname, mtu, master, flags.includes('UP'), ifalias].join())
-    .sort()
-    .join('\n')
-}
-
 const moved: StoryStep = {
   title: 'a guest is migrated live: at most 3 pings of one each 50 ms are lost',
   async run(lab) {
@@ -228,26 +187,6 @@ const moved: StoryStep = {
     expectThat(loss.lost <= 3, `${loss.lost} of ${loss.sent} pings were lost, silent for ${seconds(loss.gapMs)}`)
     return `${name} → ${target}: ${loss.lost} of ${loss.sent} pings lost, silent for ${seconds(loss.gapMs)}`
   },
-}
-
-/** Requests to the API in one process, four at a time: a command line for each would be measured instead. */
-async function requests(lab: Lab, method: string, vnis: readonly number[]): Promise<number> {
-  const stored = JSON.parse(readFileSync(join(lab.dir, 'client/pvc.json'), 'utf8'))
-  const { host, port, api_key: key } = stored.lab
-  const base = `http://${String(host).split(',')[0]}:${port}/api/v1/network`
-  const script = `
-const vnis = ${JSON.stringify(vnis)}
-const one = async (vni) => {
-  const body = new URLSearchParams({ vni, description: 'n' + vni, nettype: 'managed', domain: 'n' + vni + '.example.org', ip4_network: '10.100.' + (vni - 900) + '.0/24', mtu: '' })
-  const url = '${method}' === 'POST' ? '${base}' : '${base}/' + vni
-  const response = await fetch(url, { method: '${method}', headers: { 'x-api-key': process.env.KEY }, ...('${method}' === 'POST' ? { body } : {}) })
-  if (!response.ok) throw new Error(response.status + ' ' + await response.text())
-}
-const start = performance.now()
-while (vnis.length > 0) await Promise.all(vnis.splice(0, 4).map(one))
-console.log(performance.now() - start)`
-  const { stdout } = await lab.sh([process.execPath, '-e', script], { timeoutMs: 120_000, env: { KEY: key } })
-  return Number(stdout)
 }
 
 const many: StoryStep = {
@@ -272,13 +211,6 @@ const many: StoryStep = {
     })
     return `added in ${seconds(addedMs)} (${Math.round(addedMs / 50)} ms each, joined on all nodes), removed in ${seconds(removedMs)}; ${after[0]}`
   },
-}
-
-/** Links and processes of a host, as text. */
-async function leftovers(host: Host): Promise<string> {
-  const script =
-    'ls /sys/class/net | sort | tr "\\n" " "; ps -eo args | grep -cE "zebra|bgpd|vlanmux|ip -oneline monitor"'
-  return (await host.sh(['bash', '-c', script], { timeoutMs: 5000 })).stdout.trim()
 }
 
 const rebooted: StoryStep = {
