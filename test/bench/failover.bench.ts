@@ -3,7 +3,17 @@
  * each case (default 20); FAILOVER_CASE: only this one. Every round is told as it comes, with its parts, so that a run that
  * is broken off has said something. The figures are meant for a machine that does nothing else.
  */
-import { bringBack, type Failover, makeGuests, settleGuests, takeCut, told, untilRecovered } from '../lab/failover.ts'
+import {
+  bringBack,
+  type Failover,
+  fenceView,
+  makeGuests,
+  settleGuests,
+  takeCut,
+  timeline,
+  told,
+  untilRecovered,
+} from '../lab/failover.ts'
 import { type Lab, startLab } from '../lab/lab.ts'
 import { makePrimary, settledPrimary } from '../lab/primary.ts'
 import { leadAt, leadElsewhere } from '../lab/zookeeper-leader.ts'
@@ -41,6 +51,7 @@ async function die(lab: Lab, kind: Case): Promise<Failover> {
   const cut = takeCut(lab, guests)
   await lab.host(victim).power('off')
   const failover = await untilRecovered(lab, guests, victim, cut)
+  console.log(timeline(await fenceView(lab, victim)))
   await lab.host(victim).bmc({ dead: false })
   await bringBack(lab, victim, guests)
   return failover
