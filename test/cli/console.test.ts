@@ -1,6 +1,10 @@
 /** `pvc vm console` over sockets through the real API and the real peer endpoint of a node, to guests that answer with what they hear. */
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSystemClock } from '../../src/adapters/clock/system.ts'
 import { FakeHypervisor } from '../../src/adapters/fake/hypervisor.ts'
@@ -10,6 +14,7 @@ import { FakeProcesses } from '../../src/adapters/fake/processes.ts'
 import { createConsoleDoor } from '../../src/adapters/peer/console-door.ts'
 import { CONSOLE_PATH, createConsoleUpgrade } from '../../src/adapters/peer/console-upgrade.ts'
 import { createPeerNetwork, newToken } from '../../src/adapters/peer/peer-network.ts'
+import { buildApp } from '../../src/api/app.ts'
 import type { RawTerminal } from '../../src/cli/host.ts'
 import { ConsoleSessions } from '../../src/console/sessions.ts'
 import { LifeId, NodeName } from '../../src/model/ids.ts'
@@ -57,6 +62,17 @@ afterEach(async () => {
   await endpoint.close()
 })
 
+function selfSigned() {
+  const dir = mkdtempSync(join(tmpdir(), 'pvc-tls-'))
+  const [key, certificate] = [join(dir, 'key'), join(dir, 'certificate')]
+  const names = ['-subj', '/CN=api', '-addext', `subjectAltName=IP:${address}`]
+  const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1']
+  execFileSync('openssl', [...made, ...names, '-keyout', key, '-out', certificate], { stdio: 'ignore' })
+  const tls = { key: readFileSync(key, 'utf8'), certificate: readFileSync(certificate, 'utf8') }
+  rmSync(dir, { recursive: true })
+  return tls
+}
+
 /** Defines a VM and lets it run on hv1. */
 async function startGuest(name: string) {
   const { uuid } = await define(cluster, name)
@@ -92,12 +108,12 @@ class Person implements RawTerminal {
   }
 }
 
-function useConsole(person: Person, words = 'web', key = cluster.tokens.operator) {
-  const entry = { description: 'Real', host: address, port: apiPort, scheme: 'http', api_key: key }
+function useConsole(person: Person, words = 'web', key = cluster.tokens.operator, scheme = 'http') {
+  const entry = { description: 'Real', host: address, port: apiPort, scheme, api_key: key }
   return runCli({
     argv: ['vm', 'console', ...words.split(' ')],
     isBare: true,
-    env: { PVC_CONNECTION: 'real' },
+    env: { PVC_CONNECTION: 'real', PVC_CLIENT_VERIFY_SSL: String(scheme === 'http') },
     files: { 'pvc.json': JSON.stringify({ real: entry }) },
     clock: realClock,
     terminal: person,
@@ -187,6 +203,20 @@ describe('pvc vm console', () => {
     for await (const data of socket) answer += String(data)
     expect(answer).toMatch(/^HTTP\/1\.1 400 .*Only a GET may ask for an upgrade/s)
     expect((await audited()).map(({ action }) => action)).not.toContain('vmSetState')
+  })
+
+  it('works over TLS', async () => {
+    const tls = selfSigned()
+    const app = buildApp(cluster.deps, { tls })
+    await app.listen({ host: address, port: 0 })
+    apiPort = (app.server.address() as AddressInfo).port
+    await startGuest('web')
+    const person = new Person()
+    const run = useConsole(person, 'web', cluster.tokens.operator, 'https')
+    await person.isAnswered('over TLS')
+    person.type('\x1d')
+    expect(await run).toMatchObject({ exitCode: 0 })
+    await app.close()
   })
 
   it('is lost with its node, and says that the guest runs on', async () => {
