@@ -1,12 +1,11 @@
-/** What scripts can do to fencing, and what an onlooker sees of it, where the coordinators of a scenario choose a primary. */
+/** What scripts can do to fencing, where the coordinators of a scenario choose a primary. */
 import type { PowerFlaw } from '../../src/adapters/fake/power.ts'
 import type { FenceOrder } from '../../src/model/fence.ts'
 import { NodeName } from '../../src/model/ids.ts'
 import type { StorageFence } from '../../src/ports/storage-fence.ts'
-import type { StoreSession } from '../../src/ports/store.ts'
 import { tree } from '../../src/schema/tree.ts'
 import type { Fencing } from './primary.ts'
-import type { Verb } from './script.ts'
+import type { Verb } from './verb.ts'
 import type { World } from './world.ts'
 
 const STORAGE_CALLS: readonly (keyof StorageFence)[] = ['blocklist', 'entries', 'osds', 'osdEpochs', 'markDown']
@@ -47,34 +46,4 @@ export const fencingVerbs: Readonly<Record<string, Verb>> = {
     if (before === undefined) await session.create(keys.fenceOrder, order)
     else await session.set(keys.fenceOrder, order, before.version)
   },
-}
-
-/** The primary, and of every node that was ever fenced: its journal, its power and its entries in the blocklist. */
-export async function observeFencing(
-  world: World,
-  { power, osds }: Fencing,
-  session: StoreSession,
-  seen: Map<string, string>,
-): Promise<void> {
-  const lease = await session.get(tree.primary.lease)
-  seen.set('primary', lease === undefined ? 'nobody' : lease.value.node)
-  const primary = lease === undefined ? undefined : world.machine(lease.value.node).primary
-  const faults = primary?.faults.list().map(({ id }) => id) ?? []
-  seen.set('faults', `[${faults.sort().join(' ')}]`)
-  for (const [name, machine] of world.machines) {
-    const journal = (await session.get(tree.node(NodeName.parse(name)).fence))?.value
-    if (journal === undefined || journal.seq === 0) continue
-    const { state, seq, evidence, deadLives, victims, stuck } = journal
-    const parts = [
-      `${state} ${seq}`,
-      `evidence [${evidence.map(({ kind }) => kind).join(' ')}]`,
-      `dead [${deadLives.join(' ')}]`,
-      ...victims.map((vm) => `${vm.name} ${vm.state}${vm.target === null ? '' : ` to ${vm.target}`}`),
-      ...(stuck === '' ? [] : [stuck]),
-    ]
-    seen.set(`journal ${name}`, parts.join(', '))
-    seen.set(`power ${name}`, power.isOn(name) ? 'on' : 'off')
-    const isListed = machine.config.node.storageAddresses.some((ip) => osds.ceph.isBlocklisted(`${ip}:0/0`))
-    seen.set(`ceph ${name}`, isListed ? 'shut out' : 'let in')
-  }
 }

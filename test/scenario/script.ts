@@ -7,9 +7,8 @@ import { withoutMove } from '../../src/model/move.ts'
 import { wholeAddress } from '../../src/model/storage-address.ts'
 import { tree } from '../../src/schema/tree.ts'
 import { fencingVerbs } from './fencing.ts'
+import type { Verb } from './verb.ts'
 import { lifeOf, type World } from './world.ts'
-
-export type Verb = (world: World, args: readonly string[]) => Promise<void> | void
 
 /** How to say it in a script; the README of test/scenario lists the same. */
 const verbs: Readonly<Record<string, Verb>> = {

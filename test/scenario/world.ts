@@ -11,7 +11,7 @@ import type { ServerState } from '../../src/ports/peer.ts'
 import type { StoreSession } from '../../src/ports/store.ts'
 import type { Key } from '../../src/schema/key.ts'
 import { TREE_DIRS, tree } from '../../src/schema/tree.ts'
-import { observeFencing } from './fencing.ts'
+import { observeFencing } from './fencing-view.ts'
 import { Machine } from './machine.ts'
 import { Fencing } from './primary.ts'
 
@@ -154,7 +154,7 @@ export class World {
       if (this.shutOut.has(name)) seen.set(`ceph ${name}`, this.#isShutOut(name) ? 'shut out' : 'let in')
       await this.#observeFlush(NodeName.parse(name), status.domainState, session, seen)
     }
-    if (this.fencing !== undefined) await observeFencing(this, this.fencing, session, seen)
+    if (this.fencing !== undefined) await observeFencing(this.machines, this.fencing, session, seen)
     for (const vm of this.vms) {
       await this.#observeRecord(vm, session, seen)
       this.#observeGuest(vm, seen)
