@@ -24,11 +24,11 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     /** One JSON line per run instead of words. */
     json: { type: 'boolean', default: false },
-    /** Leaves a script that breaks something as it is. */
     /** Ends with the first run that breaks something. */
     first: { type: 'boolean', default: false },
     /** Steps of all runs together. */
     budget: { type: 'string', default: 'Infinity' },
+    /** Leaves a script that breaks something as it is. */
     'no-shrink': { type: 'boolean', default: false },
   },
 })

@@ -1,7 +1,7 @@
 /** One run: a cluster, a script, the oracles, and the calm after it in which everything must come right. */
 import { Random } from './engine/random.ts'
 import { profiles } from './fault/profiles.ts'
-import { makeScript, type Profile, playScript, type Script, SPAN_MS } from './fault/script.ts'
+import { makeScript, type Profile, playScript, type Script, SPAN_MS, timeOf } from './fault/script.ts'
 import { CommandOracle } from './oracle/commands.ts'
 import { GuestOracle } from './oracle/guests.ts'
 import { ProgressOracle } from './oracle/progress.ts'
@@ -37,7 +37,7 @@ export type RunResult = {
 }
 
 /** After the last deed everything is made good. */
-const CALM_AT_MS = SPAN_MS.to + 3000
+const CALM_AFTER_MS = 3000
 /** What must be so within this time after that (S8). */
 const CONVERGE_MS = 120_000
 /** So long everything must have been right before a run ends. */
@@ -60,10 +60,11 @@ export async function simulate(options: RunOptions): Promise<RunResult> {
     engine.trace = (line) =>
       trace(line.startsWith('  ') || line.startsWith('>') ? `${time(engine.nowMs)} ${line}` : line)
   const script = options.script ?? makeScript(random, cluster, profile)
-  const oracles = watch(cluster)
+  const calmAtMs = Math.max(SPAN_MS.to, ...script.map(timeOf)) + CALM_AFTER_MS
+  const oracles = watch(cluster, calmAtMs)
   playScript(cluster, script)
   cluster.begin()
-  engine.after(CALM_AT_MS, 'everything is made good', () => cluster.makeGood())
+  engine.after(calmAtMs, 'everything is made good', () => cluster.makeGood())
   let violation: RunResult['violation']
   let end: 'done' | 'steps' = 'done'
   unhandled.length = 0
@@ -88,7 +89,7 @@ export async function simulate(options: RunOptions): Promise<RunResult> {
   }
 }
 
-function watch(cluster: Cluster) {
+function watch(cluster: Cluster, calmAtMs: number) {
   const { engine, servers, ceph } = cluster
   const guests = new GuestOracle(cluster)
   const writes = new WriteOracle()
@@ -104,9 +105,10 @@ function watch(cluster: Cluster) {
   }
   // Inside a daemon's call an error would be taken for a failure of the call.
   servers.onWrite = (...write) => keep(() => records.written(...write))
-  servers.onRollBack = () => records.rolledBack()
+  servers.onExpired = (session) => keep(() => progress.expired(session))
   const commands = new CommandOracle(cluster)
   cluster.onCommand = (command) => keep(() => commands.begun(command))
+  cluster.onStrike = (host) => keep(() => guests.struck(host))
   ceph.onApplied = (write, osd) =>
     keep(() => {
       if (!writes.applied(write, osd)) guests.written(write)
@@ -121,13 +123,13 @@ function watch(cluster: Cluster) {
       progress.check()
     },
     isDone: (): boolean => {
-      if (engine.nowMs < CALM_AT_MS || engine.nowMs - lookedAtMs < LOOK_EVERY_MS) return false
+      if (engine.nowMs < calmAtMs || engine.nowMs - lookedAtMs < LOOK_EVERY_MS) return false
       lookedAtMs = engine.nowMs
       const missing = progress.missing()
       if (missing.length > 0) rightSinceMs = undefined
       else rightSinceMs ??= engine.nowMs
       if (rightSinceMs !== undefined) return engine.nowMs - rightSinceMs > SETTLED_MS
-      if (engine.nowMs < CALM_AT_MS + CONVERGE_MS) return false
+      if (engine.nowMs < calmAtMs + CONVERGE_MS) return false
       throw new Violation('S8', `${missing.join(', ')}, ${CONVERGE_MS / 1000} s after everything was made good`)
     },
   }

@@ -80,7 +80,8 @@ export function makeScript(random: Random, cluster: Pick<Cluster, 'hosts' | 'vms
   return steps.sort((one, other) => timeOf(one) - timeOf(other))
 }
 
-function timeOf({ occasion }: Step): number {
+/** When a step is done at the earliest. */
+export function timeOf({ occasion }: Step): number {
   return occasion.kind === 'at' ? occasion.atMs : occasion.fromMs
 }
 

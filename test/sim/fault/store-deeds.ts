@@ -48,6 +48,11 @@ export const storeDeeds: Readonly<Record<string, Deed>> = {
     random: (random) => [String(random.durationMs(SECOND, 60 * SECOND))],
     act: ({ servers }, [ms]) => servers.interrupt(Number(ms)),
   },
+  /** roll-back WRITES: the ensemble loses its last writes although they were acknowledged */
+  'roll-back': {
+    random: (random) => [String(random.int(1, 10))],
+    act: ({ servers }, [writes]) => servers.rollBack(Number(writes)),
+  },
   /** lag NODE: the server of its sessions stops following until it has to */
   lag: {
     random: (random, { hosts }) => [random.pick(hosts).name],

@@ -1,10 +1,13 @@
-/** S1 and S3: what QEMU really does on the machines, whatever anybody's status says. */
+/** S1, S3 and S9: what QEMU really does on the machines, whatever anybody's status says. */
 
 import type { FakeWrite } from '../../../src/adapters/fake/ceph-image.ts'
 import type { FakeDomain } from '../../../src/adapters/fake/domain.ts'
 import type { Cluster } from '../world/cluster.ts'
 import type { SimHost } from '../world/host.ts'
 import { Violation } from './violation.ts'
+
+/** Nothing has befallen a node for so long before the quorum was lost: then every coordinator can be asked. */
+const CALM_MS = 7000
 
 /** What is known of a domain's memory: the number of writes to the disk that it knows of. */
 type Memory = { knows: number; isRunning: boolean; isComplete: boolean }
@@ -30,6 +33,18 @@ export class GuestOracle {
     for (const { domain } of this.#cluster.domains()) {
       if (domain.run?.client?.address === write.address) this.#memory(domain).knows = count
     }
+  }
+
+  /** S9: without a quorum nobody can have fenced a node that can tell, so its guard has no reason to strike. */
+  struck(host: SimHost): void {
+    const { servers, hosts, daemons } = this.#cluster
+    const { stoppedAtMs } = servers
+    if (stoppedAtMs === undefined) return
+    const areFine = hosts.every(({ name, disturbedAtMs, isHindered }) => {
+      const daemon = daemons.get(name)
+      return !isHindered && disturbedAtMs < stoppedAtMs - CALM_MS && daemon?.node?.state.value === 'run'
+    })
+    if (areFine) throw new Violation('S9', `the guests of ${host.name} are ended while there is no quorum`)
   }
 
   check(): void {

@@ -8,6 +8,7 @@ type Change = { readonly uuid: string; readonly before: VmStatus; readonly after
 
 export class RecordOracle {
   readonly #cluster: Cluster
+  /** The highest of all times, also when the store has lost the write of it. */
   readonly #seqs = new Map<string, number>()
 
   constructor(cluster: Cluster) {
@@ -34,11 +35,6 @@ export class RecordOracle {
       )
     }
     if (isMoved) this.#checkChange({ uuid, before: old, after: now, owner })
-  }
-
-  /** The store has lost writes: what it says now is where counting goes on. */
-  rolledBack(): void {
-    this.#seqs.clear()
   }
 
   #checkSeq(uuid: string, seq: number): void {

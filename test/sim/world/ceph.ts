@@ -46,6 +46,8 @@ export class SimCeph extends FakeCeph {
   readonly #random: Random
   readonly #images: FakeImage[] = []
   readonly #entries = new Map<string, number>()
+  /** Who watched what when it was shut out. */
+  readonly #dropped: { readonly image: FakeImage; readonly client: FakeCephClient }[] = []
   readonly #osds: Osd[]
   #epoch = 100
 
@@ -105,7 +107,11 @@ export class SimCeph extends FakeCeph {
     this.#entries.set(address, this.clock.nowMs() + expireS * 1000)
     this.#newMap()
     for (const image of this.#images) {
-      for (const client of [...image.watchers]) if (this.isBlocklisted(client.address)) client.dropWatches()
+      for (const client of [...image.watchers]) {
+        if (!this.isBlocklisted(client.address)) continue
+        client.dropWatches()
+        this.#dropped.push({ image, client })
+      }
     }
     this.changed()
   }
@@ -113,6 +119,7 @@ export class SimCeph extends FakeCeph {
   override unblocklist(address: string): void {
     this.#entries.delete(address)
     this.#newMap()
+    this.#watchAgain()
     this.changed()
   }
 
@@ -157,6 +164,16 @@ export class SimCeph extends FakeCeph {
         for (const osd of this.#osds) if (ids.includes(osd.id)) this.#learn(osd)
       },
       mayBlocklist: async () => undefined,
+    }
+  }
+
+  /** Measured: a QEMU that outlives its entry in the blocklist connects anew, takes the lock, and writes again. */
+  #watchAgain(): void {
+    for (const dropped of [...this.#dropped]) {
+      const { image, client } = dropped
+      if (this.isBlocklisted(client.address)) continue
+      this.#dropped.splice(this.#dropped.indexOf(dropped), 1)
+      if (client.state === 'alive' && client.isReachable) image.watchers.add(client)
     }
   }
 

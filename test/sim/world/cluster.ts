@@ -2,8 +2,7 @@
 import type { FakeDomain } from '../../../src/adapters/fake/domain.ts'
 import { FakeMigrationNetwork } from '../../../src/adapters/fake/migration.ts'
 import { createZooKeeperStore } from '../../../src/adapters/zookeeper/store.ts'
-import type { VmUuid } from '../../../src/model/ids.ts'
-import { VmUuid as VmUuidSchema } from '../../../src/model/ids.ts'
+import { VmUuid } from '../../../src/model/ids.ts'
 import { Engine } from '../engine/engine.ts'
 import type { CallTime, Strike } from '../engine/gate.ts'
 import { simLog } from '../engine/log.ts'
@@ -28,7 +27,6 @@ const BOOT_MS = 8000
 /** Every guest writes about so often. */
 const WRITE_EVERY_MS = 700
 
-/** A VM of the simulation. */
 export type SimVm = { readonly name: string; readonly uuid: VmUuid; readonly volume: string }
 
 export class Cluster {
@@ -50,8 +48,9 @@ export class Cluster {
   readonly bmcs: SimBmcs
   /** Hosts whose guests nobody promises to have ended: their BMC lied, or their self-fence was broken. */
   readonly exempt = new Set<string>()
-  /** Told of every command that cannot be taken back. */
+  /** Told of every command that cannot be taken back, and of every guard that ends its guests. */
   onCommand: (command: Command) => void = () => undefined
+  onStrike: (host: SimHost) => void = () => undefined
   /** When the API said that maintenance is on; undefined: it did not, or was asked to end it. */
   maintenanceOnAtMs: number | undefined
   readonly #late = new Map<string, number>()
@@ -92,6 +91,7 @@ export class Cluster {
       peers,
       bmcs: this.bmcs,
       onCommand: (command) => this.onCommand(command),
+      onStrike: (name) => this.onStrike(this.host(name)),
       coordinators,
       strike: (moment) => this.strike(moment),
       reboot: (name) => {
@@ -103,7 +103,7 @@ export class Cluster {
     peers.hosts = this.hosts
     this.vms = Array.from({ length: vms }, (_, index) => ({
       name: `vm${index + 1}`,
-      uuid: VmUuidSchema.parse(`aaaaaaaa-0000-4000-8000-${String(index + 1).padStart(12, '0')}`),
+      uuid: VmUuid.parse(`aaaaaaaa-0000-4000-8000-${String(index + 1).padStart(12, '0')}`),
       volume: `vms/vm${index + 1}`,
     }))
     this.api = this.#createApi(operator)

@@ -25,6 +25,8 @@ export type Surroundings = {
   readonly peers: SimPeers
   readonly bmcs: Power
   readonly onCommand: (command: Command) => void
+  /** A guard ends the guests of its machine. */
+  readonly onStrike: (name: string) => void
   readonly coordinators: readonly string[]
   readonly strike: Strike
   /** A machine restarts itself. */
@@ -73,6 +75,7 @@ export class SimHost {
     this.guard = new FakeGuard({
       clock: this.machine.clock,
       strike: () => {
+        surroundings.onStrike(name)
         for (const { pid } of processes.list()) processes.kill(pid)
         this.files.removeAllPermits()
         return true

@@ -21,6 +21,8 @@ import { openVault } from './bmc.ts'
 export type Command = {
   readonly host: string
   readonly call: string
+  /** Nodes or addresses it is about. */
+  readonly about: readonly string[]
   /** Undefined: nobody of this daemon reigns. */
   readonly reign: Reign | undefined
 }
@@ -45,7 +47,8 @@ export function startPrimary(options: PrimaryOptions): Coordinator {
   const { clock } = gate.process
   const { fencing, cluster } = config
   let reign: Reign | undefined
-  const seen = (call: string) => options.onCommand({ host: config.node.name, call, reign })
+  const seen = (call: string, about: readonly string[]) =>
+    options.onCommand({ host: config.node.name, call, about, reign })
   const fencer = createFencer({
     settings: {
       isEnabled: fencing.enabled,
@@ -86,19 +89,21 @@ export function startPrimary(options: PrimaryOptions): Coordinator {
   )
 }
 
+type Seen = (call: string, about: readonly string[]) => void
+
 /** The same commands, those that cannot be taken back seen as they begin. */
-function seenStorage({ storage }: PrimaryOptions, seen: (call: string) => void): StorageFence {
+function seenStorage({ storage }: PrimaryOptions, seen: Seen): StorageFence {
   return {
     ...storage,
     blocklist(...args) {
-      seen('blocklist')
+      seen('blocklist', args[0])
       return storage.blocklist(...args)
     },
   }
 }
 
 /** One attempt per call, killed at its deadline. */
-function boundPower({ gate, power }: PrimaryOptions, seen: (call: string) => void): Power {
+function boundPower({ gate, power }: PrimaryOptions, seen: Seen): Power {
   const bound = async (call: PowerCall, work: Promise<PowerAnswer>): Promise<PowerAnswer> => {
     const gone: PowerAnswer = { kind: 'unreachable', reason: `no answer within ${call.deadlineMs} ms` }
     return withDeadline(gate.process.clock, call.deadlineMs, 'power', work).catch(() => gone)
@@ -106,7 +111,7 @@ function boundPower({ gate, power }: PrimaryOptions, seen: (call: string) => voi
   return {
     status: (access, call) => bound(call, power.status(access, call)),
     off: (access, call) => {
-      seen('off')
+      seen('off', [call.node])
       return bound(call, power.off(access, call))
     },
     on: (access, call) => bound(call, power.on(access, call)),

@@ -46,7 +46,8 @@ export class SimServers {
   readonly engine: Engine
   /** Told of every write that is applied. */
   onWrite: WriteWatcher = () => undefined
-  onRollBack: () => void = () => undefined
+  /** Told of a session nothing was heard of, while what it holds is still there. */
+  onExpired: (session: ServerSession) => void = () => undefined
   #tree: FakeTree
   #isServing = true
   #stoppedAtMs = 0
@@ -163,7 +164,8 @@ export class SimServers {
     this.#tree = tree
     this.#log = kept
     this.#isReplaying = false
-    this.onRollBack()
+    this.#texts.clear()
+    for (const [path, text] of tree.dump()) this.#texts.set(path, text)
     for (const session of this.sessions.values()) this.#drop(session)
   }
 
@@ -245,6 +247,7 @@ export class SimServers {
       if (!this.sessions.has(session.id)) return
       // Nobody is there to end a session while there is no quorum.
       const isOver = this.#isServing && session.lastHeardMs + session.timeoutMs <= this.engine.nowMs
+      if (isOver) this.onExpired(session)
       if (isOver) this.end(session, 'expired')
       else this.#watchExpiry(session)
     })
