@@ -1,6 +1,19 @@
 import type { BootId, LifeId, VmUuid } from '../model/ids.ts'
 import type { DomainMark } from './hypervisor.ts'
 
+/** Counters of one network device since it was made. */
+export type InterfaceCounters = {
+  readonly name: string
+  readonly rxBytes: number
+  readonly rxPackets: number
+  readonly txBytes: number
+  readonly txPackets: number
+  /** Undefined: it has none, such as a bridge, or no cable. */
+  readonly speedMbps: number | undefined
+  /** As the kernel says: `up`, `down`, `unknown` … */
+  readonly state: string
+}
+
 /** Host figures that do not come from libvirt. */
 export type HostSample = {
   readonly load1: number
@@ -8,6 +21,8 @@ export type HostSample = {
   readonly memoryFreeMiB: number
   /** Names of the network bridges, sorted. */
   readonly bridges: readonly string[]
+  /** Hardware, bonds and bridges, by name. */
+  readonly interfaces: readonly InterfaceCounters[]
 }
 
 /** The node's own files below /run/pvc and facts from /proc. Permits are what the libvirt hook checks (protocol N4). */

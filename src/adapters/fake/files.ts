@@ -7,7 +7,7 @@ import { FakeProcesses } from './processes.ts'
 export class FakeFiles implements NodeFiles {
   readonly processes: FakeProcesses
   /** What {@link hostSample} answers. */
-  sample: HostSample = { load1: 0.1, memoryUsedMiB: 1024, memoryFreeMiB: 7168, bridges: ['br0'] }
+  sample: HostSample = { load1: 0.1, memoryUsedMiB: 1024, memoryFreeMiB: 7168, bridges: ['br0'], interfaces: [] }
   #boot = 1
   #life: { readonly bootId: BootId; readonly life: LifeId } | undefined
   readonly #permits = new Map<VmUuid, DomainMark>()

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
-import { open, readdir, readFile, stat } from 'node:fs/promises'
+import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shareNext } from '../../base/share-next.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import type { HostSample } from '../../ports/files.ts'
 import { isErrno, unlessGone } from './atomic-file.ts'
 import { namesVolume, qemuUuid } from './command-line.ts'
+import { readNetDevices } from './net-devices.ts'
 
 /**
  * Looks at /proc. Processes come and go while we look: one that vanishes is skipped. Only processes of our own PID
@@ -39,12 +40,12 @@ export function createProc(root: string, devices: string): Proc {
       return (await readFile(join(root, 'sys/kernel/random/boot_id'), 'utf8')).trim()
     },
     async hostSample() {
-      const [loadavg, meminfo, bridges] = await Promise.all([
+      const [loadavg, meminfo, network] = await Promise.all([
         readFile(join(root, 'loadavg'), 'utf8'),
         readFile(join(root, 'meminfo'), 'utf8'),
-        bridgesOf(devices),
+        readNetDevices(devices, join(root, 'net/dev')),
       ])
-      return { ...parseHostSample(loadavg, meminfo), bridges }
+      return { ...parseHostSample(loadavg, meminfo), ...network }
     },
     async qemuProcesses() {
       const found = new Map<VmUuid, number>()
@@ -106,16 +107,8 @@ async function hasLibrbd(root: string, pid: number): Promise<boolean> {
   }
 }
 
-/** Bridges among the network devices; a device that vanishes while we look is none. */
-async function bridgesOf(devices: string): Promise<readonly string[]> {
-  const names = (await unlessGone(readdir(devices))) ?? []
-  const isBridge = names.map(async (name) => (await unlessGone(stat(join(devices, name, 'bridge')))) !== undefined)
-  const flags = await Promise.all(isBridge)
-  return names.filter((_, index) => flags[index]).sort()
-}
-
 /** `/proc/loadavg` and `/proc/meminfo`. Memory the kernel can give back at once (caches) counts as free. */
-export function parseHostSample(loadavg: string, meminfo: string): Omit<HostSample, 'bridges'> {
+export function parseHostSample(loadavg: string, meminfo: string): Omit<HostSample, 'bridges' | 'interfaces'> {
   const kiB = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1] ?? Number.NaN)
   const total = kiB('MemTotal')
   const available = kiB('MemAvailable')

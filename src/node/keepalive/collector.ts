@@ -1,9 +1,11 @@
 /** Gathers what the heartbeat publishes. The heartbeat never waits for it: it takes the last sample, however old. */
 import type { Clock } from '../../base/clock.ts'
+import type { NodeStats } from '../../model/node.ts'
 import type { Ceph } from '../../ports/ceph.ts'
 import type { HostSample, NodeFiles } from '../../ports/files.ts'
 import type { HostFacts, Hypervisor, StatsSample } from '../../ports/hypervisor.ts'
 import type { FaultBoard } from '../faults.ts'
+import { type InterfaceLook, interfaceFigures } from './interface-rates.ts'
 import { createSampler, type Sampler } from './sampler.ts'
 
 export type CollectorOptions = {
@@ -35,6 +37,8 @@ export class Collector {
   readonly #facts: Sampler<HostFacts>
   readonly #storage: Sampler<void>
   #guestsRevision = 0
+  #look: InterfaceLook | undefined
+  #interfaces: NodeStats['interfaces'] = {}
   #awaySinceMs: number | undefined
   #unsubscribe: (() => void) | undefined
 
@@ -54,7 +58,7 @@ export class Collector {
       what: 'this host',
       read: () => files.hostSample(),
       intervalMs,
-      onResult: () => undefined,
+      onResult: () => this.#onHost(),
     })
     this.#facts = createSampler({
       ...common,
@@ -83,6 +87,11 @@ export class Collector {
     return this.#guests.latest()
   }
 
+  /** Figures of network devices; empty before the first sample. */
+  interfaces(): NodeStats['interfaces'] {
+    return this.#interfaces
+  }
+
   /** Counts samples of guests; to know whether a statistics document would say anything new. */
   get guestsRevision(): number {
     return this.#guestsRevision
@@ -106,6 +115,14 @@ export class Collector {
   stop(): void {
     this.#unsubscribe?.()
     for (const sampler of [this.#guests, this.#host, this.#facts, this.#storage]) sampler.stop()
+  }
+
+  #onHost(): void {
+    const sample = this.#host.latest()
+    if (sample === undefined || this.#host.trouble() !== undefined) return
+    const look = { atMs: this.#options.clock.nowMs(), interfaces: sample.interfaces }
+    this.#interfaces = interfaceFigures(this.#look, look)
+    this.#look = look
   }
 
   #onGuests(): void {

@@ -219,7 +219,7 @@ export class Heartbeat {
     const statsRevision = collector.guestsRevision
     const statsAtMs = clock.nowMs()
     const guests = collector.guests()?.guests ?? []
-    const fitted = fitStats({ heartbeat: this.#beat ?? 0, guests: [...guests], interfaces: {} })
+    const fitted = fitStats({ heartbeat: this.#beat ?? 0, guests: [...guests], interfaces: collector.interfaces() })
     if (fitted.isReduced) faults.set('STATISTICS_REDUCED', 'warning', REDUCED)
     else faults.clear('STATISTICS_REDUCED')
     await this.#writers.stats.write(session, fitted.stats)
