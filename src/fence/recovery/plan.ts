@@ -86,6 +86,7 @@ function planOne(snapshot: RecoverySnapshot, vm: RecoveryVm, nodes: readonly Pla
   const { uuid, status } = vm
   const spec = specOf(vm)
   const about = { uuid, name: spec?.name ?? uuid }
+  if (vm.problem !== '') return { ...about, kind: 'wait', reason: vm.problem }
   const newer = snapshot.highestSeqs.get(uuid)
   if (newer !== undefined && newer.seq > status.seq) {
     const reason = `node ${newer.node} has seen a newer run record of it (${newer.seq}, ZooKeeper says ${status.seq}): ZooKeeper went backwards`

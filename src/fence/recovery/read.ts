@@ -1,6 +1,7 @@
 import { Limiter } from '../../base/limiter.ts'
 import type { NodeFacts } from '../../model/compat-node.ts'
 import { isVmSpec, type VmStatus } from '../../model/domain.ts'
+import { errorChain, hasCode } from '../../model/errors.ts'
 import type { FenceJournal } from '../../model/fence.ts'
 import { type LifeId, NodeName, VmUuid } from '../../model/ids.ts'
 import type { StoreSession, Versioned } from '../../ports/store.ts'
@@ -57,7 +58,19 @@ export function targetsOf(nodes: readonly NodeRead[]): ReadonlyMap<NodeName, Lif
   )
 }
 
-/** The run records of all VMs, each with its version. */
+type Read<T> = { readonly document: Versioned<T> | undefined; readonly problem: string }
+
+/** One document that cannot be decoded must not keep the VMs of all the others waiting. */
+async function readable<T>(reading: Promise<Versioned<T> | undefined>): Promise<Read<T>> {
+  try {
+    return { document: await reading, problem: '' }
+  } catch (error) {
+    if (!hasCode(error, 'PVC_STORE_CORRUPT')) throw error
+    return { document: undefined, problem: errorChain(error) }
+  }
+}
+
+/** The run records of all VMs, each with its version. One that cannot be decoded is left out: it names no life. */
 export async function readRecords(
   session: StoreSession,
 ): Promise<readonly { readonly uuid: VmUuid; readonly status: Versioned<VmStatus> }[]> {
@@ -66,7 +79,7 @@ export async function readRecords(
   const uuids = ((await session.children(tree.vms.path)) ?? []).flatMap((name) => VmUuid.safeParse(name).data ?? [])
   const reads = uuids.map((uuid) =>
     limiter.run(async () => {
-      const status = await session.get(tree.vm(uuid).status)
+      const { document: status } = await readable(session.get(tree.vm(uuid).status))
       return status === undefined ? [] : [{ uuid, status }]
     }),
   )
@@ -89,11 +102,18 @@ export async function readRecovery(session: StoreSession, node: NodeName, wallMs
       limiter.run(async () => {
         const isVictim = status.value.run?.node === node && deadLives.has(status.value.run.life)
         const [spec, arrival] = await Promise.all([
-          session.get(tree.vm(uuid).spec),
-          isVictim ? session.get(tree.vm(uuid).arrival) : undefined,
+          readable(session.get(tree.vm(uuid).spec)),
+          isVictim ? readable(session.get(tree.vm(uuid).arrival)) : undefined,
         ])
-        const vm: RecoveryVm = { uuid, document: spec?.value, status: status.value, arrival: arrival?.value }
-        return { vm, spec: isVmSpec(spec?.value) ? spec?.version : undefined, status: status.version }
+        const document = spec.document?.value
+        const vm: RecoveryVm = {
+          uuid,
+          document,
+          status: status.value,
+          arrival: arrival?.document?.value,
+          problem: spec.problem || (arrival?.problem ?? ''),
+        }
+        return { vm, spec: isVmSpec(document) ? spec.document?.version : undefined, status: status.version }
       }),
     ),
   )

@@ -10,6 +10,8 @@ export type RecoveryVm = {
   readonly status: VmStatus
   /** Only read for VMs whose record names a dead life. */
   readonly arrival: VmArrival | undefined
+  /** Why its documents cannot be read, so that nothing may be done with it; empty: they can. */
+  readonly problem: string
 }
 
 /** Everything a plan of recovery is made from, read over the session of the lease. */

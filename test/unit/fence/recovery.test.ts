@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { VolumeRef } from '../../../src/model/ids.ts'
+import { tree } from '../../../src/schema/tree.ts'
 import { must } from './documents.ts'
 import { FenceWorld } from './world.ts'
 
@@ -124,6 +125,29 @@ describe('recovery', () => {
     await world.until(async () => (await world.status('other')).run?.node !== 'n2', 5000)
     await world.untilState('n2', 'recovered', 5000)
     expect(await victim('web')).toMatchObject({ state: 'moved' })
+  })
+
+  it('leaves a VM alone whose documents cannot be read, says so, and recovers the others', async () => {
+    world = await FenceWorld.open()
+    const bad = await world.vm('bad', { node: 'n2', power: 'on', run: 'n2' })
+    const lost = await world.vm('lost', { node: 'n3', power: 'on', run: 'n3' })
+    await world.vm('web', { node: 'n2', power: 'on', run: 'n2' })
+    const { path } = tree.vm(bad).spec
+    const text = must(world.ensemble.tree.get(path)).text
+    world.ensemble.tree.tamper(path, '{"from":"a newer version"}')
+    world.ensemble.tree.tamper(tree.vm(lost).status.path, 'not even JSON')
+    await world.reign()
+    world.vanish('n2')
+    await world.until(async () => (await world.status('web')).run?.node !== 'n2', 5000)
+    await world.clock.advance(40_000)
+    expect(await world.journal('n2')).toMatchObject({ state: 'evidence' })
+    const stuck = must(world.primary)
+      .faults.list()
+      .find(({ id }) => id === 'RECOVERY_STUCK:n2')
+    expect(stuck?.message).toMatch(/1 VMs of node n2 wait for recovery:.*does not match its schema/)
+    world.ensemble.tree.tamper(path, text)
+    await world.untilState('n2', 'recovered', 5000)
+    expect((await world.status('bad')).run?.node).not.toBe('n2')
   })
 
   it('gives a move up whose source died, waits until the copy is gone, and starts it cold', async () => {
