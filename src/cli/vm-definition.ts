@@ -4,18 +4,19 @@ import type { Session } from './session.ts'
 import { fetchVm } from './vm-fetch.ts'
 
 /**
- * Replaces the definition of a VM with one made from `vm`. Where the server numbers versions, a VM that somebody else
- * changed in between is refused rather than overwritten.
+ * Replaces the definition of a VM with one made from `vm`, and says so. Where the server numbers versions, a VM that
+ * somebody else changed in between is refused rather than overwritten.
  */
 export async function replaceDefinition(
+  session: Session,
   api: ApiClient,
   name: string,
   vm: Vm,
-  xml: string,
-  restart: boolean,
-): Promise<string> {
-  const { message } = await api.call('vmModify', { vm: name, restart, version: vm.version, xml })
-  return message
+  change: { readonly xml: string; readonly restart: boolean },
+): Promise<void> {
+  const { message, warnings = [] } = await api.call('vmModify', { vm: name, version: vm.version, ...change })
+  session.print(change.restart ? message : `${message} Changes will be applied on next VM start/restart.`)
+  for (const warning of warnings) session.note(`Warning: ${warning}`)
 }
 
 export type RestartChoice = { readonly restart?: boolean | undefined; readonly yes: boolean }
@@ -40,6 +41,5 @@ export async function editDefinition(
   else if (choice.restart === undefined && !OFF_STATES.includes(vm.state)) {
     restart = await session.agrees(`Restart VM "${name}" to apply changes`)
   }
-  const message = await replaceDefinition(api, name, vm, xml, restart)
-  session.print(restart ? message : `${message} Changes will be applied on next VM start/restart.`)
+  await replaceDefinition(session, api, name, vm, { xml, restart })
 }

@@ -146,12 +146,10 @@ const VmDefinition = z.object({
   dry_run: flag,
 })
 
-const Defined = Message.extend({
-  /** The choice of the node, with `dry_run`. */
-  decision: Decision.optional(),
-  /** What works, but probably not as meant. Added in 2.0. */
-  warnings: z.array(z.string()).optional(),
-})
+/** `warnings`: what works, but probably not as meant. Added in 2.0. */
+const Changed = Message.extend({ warnings: z.array(z.string()).optional() })
+/** `decision`: the choice of the node, with `dry_run`. */
+const Defined = Changed.extend({ decision: Decision.optional() })
 
 const NOT_FOUND = ['PVC_OBJECT_NOT_FOUND'] as const
 const CHANGE = ['PVC_OBJECT_NOT_FOUND', 'PVC_OBJECT_CONFLICT', 'PVC_STATE_REFUSED'] as const
@@ -211,7 +209,7 @@ export const vmRoutes = {
   vmModify: defineRoute('vmModify', {
     summary: 'Replaces the XML of a VM; it takes effect at the next start, at once with `restart`.',
     input: ByVm.extend({ xml: requiredText, restart: flag, version: expectedVersion }),
-    output: Message,
+    output: Changed,
     errors: [...CHANGE, 'PVC_XML_INVALID'],
   }),
   vmDelete: defineRoute('vmDelete', {

@@ -20,3 +20,16 @@ export function networkUsers(index: DocumentIndex, vni: number): readonly string
   const source = new RegExp(`<source\\s[^>]*bridge=["']vmbr${vni}["']`)
   return [...eachVm(index)].map(({ spec }) => spec.value).flatMap(({ name, xml }) => (source.test(xml) ? [name] : []))
 }
+
+/** Networks that a definition names and that do not exist, as warnings. */
+export function missingNetworks(index: DocumentIndex, xml: string): readonly string[] {
+  const named = [...xml.matchAll(/<source\s[^>]*bridge=["']vmbr(\d+)["']/g)].map(([, vni]) =>
+    Vni.safeParse(Number(vni)),
+  )
+  const vnis = new Set(named.flatMap(({ success, data }) => (success ? [data] : [])))
+  return [...vnis].flatMap((vni) =>
+    index.get(tree.network(vni).spec) === undefined
+      ? [`Network ${vni} does not exist: the VM cannot start before it is added with 'pvc network add ${vni}'.`]
+      : [],
+  )
+}

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MAX_VNI } from '../../src/model/network.ts'
-import { define, startCluster, type TestCluster } from './cluster.ts'
+import { define, startCluster, type TestCluster, vmXml } from './cluster.ts'
 
 let cluster: TestCluster
 beforeEach(async () => {
@@ -222,5 +222,23 @@ describe('rules', () => {
       body: { message: "Firewall rule 'allow ssh' removed successfully!" },
     })
     expect((await cluster.call('DELETE', '/network/900/acl/allow%20ssh')).status).toBe(404)
+  })
+})
+
+describe('a VM on a network that does not exist', () => {
+  const xml = vmXml('web').replace(
+    '</devices>',
+    "<interface type='bridge'><source bridge='vmbr900'/></interface></devices>",
+  )
+  const warnings = ["Network 900 does not exist: the VM cannot start before it is added with 'pvc network add 900'."]
+
+  it('is defined and changed with a warning, until the network is there', async () => {
+    const defined = await cluster.call('POST', '/vm', { node: 'hv1' }, { form: { xml } })
+    expect(defined).toMatchObject({ status: 200, body: { warnings: expect.arrayContaining(warnings) } })
+    const changed = await cluster.call('PUT', '/vm/web', { restart: 'false' }, { form: { xml } })
+    expect(changed).toMatchObject({ status: 200, body: { warnings: expect.arrayContaining(warnings) } })
+    await add()
+    const { body } = await cluster.call('PUT', '/vm/web', { restart: 'false' }, { form: { xml } })
+    expect(JSON.stringify(body)).not.toContain('does not exist')
   })
 })

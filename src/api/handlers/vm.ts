@@ -4,6 +4,8 @@ import { compatState } from '../../model/compat-state.ts'
 import { compatMeta } from '../../model/compat-vm.ts'
 import { consoleWarnings } from '../../model/console-xml.ts'
 import { whereabouts } from '../../model/move.ts'
+import type { OperationsDeps } from '../../operations/deps.ts'
+import { missingNetworks } from '../../operations/network-view.ts'
 import { argumentError, type PowerAction } from '../../operations/plan.ts'
 import { byName, eachVm, requireVm, type VmEntry } from '../../operations/view.ts'
 import { defineVm, type NewVm, previewVm } from '../../operations/vm-define.ts'
@@ -55,20 +57,20 @@ async function define(context: RequestContext, input: RouteInput<'vmDefine'>) {
     const message = `VM '${spec.name}' would be defined on node '${spec.node}'.`
     return {
       message,
-      ...warningsOf(spec.xml),
+      ...warningsOf(context.deps, spec.xml),
       ...(decision === undefined ? {} : { decision: shownDecision(decision) }),
     }
   }
   const spec = await defineVm(context.deps, request)
   context.nameTarget(spec.name)
   const message = `Added new VM with Name '${spec.name}' and UUID '${spec.uuid}' to database.`
-  return { message, ...warningsOf(spec.xml) }
+  return { message, ...warningsOf(context.deps, spec.xml) }
 }
 
 /** What its owner should know before the VM is started. */
-function warningsOf(xml: string): { readonly warnings?: string[] } {
-  const warnings = consoleWarnings(xml)
-  return warnings.length > 0 ? { warnings: [...warnings] } : {}
+function warningsOf({ index }: Pick<OperationsDeps, 'index'>, xml: string): { readonly warnings?: string[] } {
+  const warnings = [...consoleWarnings(xml), ...missingNetworks(index, xml)]
+  return warnings.length > 0 ? { warnings } : {}
 }
 
 export const vmHandlers = {
@@ -85,7 +87,8 @@ export const vmHandlers = {
 
   vmModify: async ({ deps }, { vm, xml, restart, version }) => {
     const spec = await modifyVm(deps, vm, { xml, restart, version })
-    return { message: `Successfully modified configuration of VM '${spec.name}'.` }
+    const message = `Successfully modified configuration of VM '${spec.name}'.`
+    return { message, ...warningsOf(deps, spec.xml) }
   },
   vmDelete: async ({ deps, signal }, { vm, delete_disks, version }) => {
     const spec = await removeVm(deps, vm, { deleteDisks: delete_disks, version }, signal)

@@ -68,8 +68,7 @@ async function modify(
       readDefinition(text)
       await session.confirm('Write modifications to cluster', options.confirmDiff || options.yes)
       const restart = options.restart && (await mayRestart(session, name, options))
-      const message = await replaceDefinition(api, name, vm, text, restart)
-      session.print(restart ? message : `${message} Changes will be applied on next VM start/restart.`)
+      await replaceDefinition(session, api, name, vm, { xml: text, restart })
     }
   } catch (error) {
     if (change.file !== undefined) session.note(`Your text is kept in ${change.file}.`)
