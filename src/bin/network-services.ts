@@ -1,8 +1,9 @@
-/** Composition of what the primary does for guest networks: gateways, DHCP, names. */
+/** Composition of what the primary does for guest networks: gateways, DHCP, names, metadata. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { LoadedConfig } from '../adapters/config/config-file.ts'
 import { createDnsmasq } from '../adapters/dnsmasq/dnsmasq.ts'
+import { createMetadataServer } from '../adapters/metadata/metadata-server.ts'
 import { createAddressRecord } from '../adapters/net/address-record.ts'
 import { createPdns } from '../adapters/pdns/pdns.ts'
 import { createPrograms } from '../adapters/process/programs.ts'
@@ -11,6 +12,7 @@ import { floatingAddresses } from '../coordinator/floating.ts'
 import { createDhcpRole } from '../coordinator/network/dhcp/role.ts'
 import { createDnsRole } from '../coordinator/network/dns/role.ts'
 import { createGatewayRole } from '../coordinator/network/gateway/role.ts'
+import { createMetadataRole } from '../coordinator/network/metadata/role.ts'
 import type { Log } from '../ports/log.ts'
 import type { HostNetwork } from '../ports/network.ts'
 import type { PrimaryRole } from '../ports/primary.ts'
@@ -60,5 +62,6 @@ export function createNetworkServices(
       clock,
       log,
     }),
+    createMetadataRole({ index, server: createMetadataServer({ log }), network, clock, log }),
   ]
 }

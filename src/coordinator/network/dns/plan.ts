@@ -22,8 +22,8 @@ export type NetworkNames = {
   readonly reservations: readonly DhcpReservation[]
 }
 
-/** A card of a VM. */
-export type VmCard = { readonly vm: string; readonly vni: number; readonly mac: string }
+/** A card of a VM, by the VM's name. */
+export type NamedCard = { readonly vm: string; readonly vni: number; readonly mac: string }
 
 /** How long an answer may be kept: an address may belong to somebody else soon after. */
 const TTL_S = 30
@@ -75,7 +75,7 @@ function reverseNameOf(value: bigint, family: 4 | 6): string {
 /** All zones with their records, but without serials; `nameServer` with the final dot. */
 export function planZones(
   all: readonly NetworkNames[],
-  cards: readonly VmCard[],
+  cards: readonly NamedCard[],
   nameServer: string,
 ): readonly ZoneContent[] {
   const names = zoneNames(all.map(({ network }) => network))
@@ -115,7 +115,7 @@ type HostEntry = {
  * Names of a network's guests. Those that the operator chose come first, VMs and reservations; a name that a guest gave itself
  * counts only where nobody else has it.
  */
-function hostsOf({ network, leases, reservations }: NetworkNames, cards: readonly VmCard[]): readonly HostEntry[] {
+function hostsOf({ network, leases, reservations }: NetworkNames, cards: readonly NamedCard[]): readonly HostEntry[] {
   const addresses = new Map<string, Set<string>>()
   const note = (mac: string, address: string) => addresses.set(mac, (addresses.get(mac) ?? new Set()).add(address))
   for (const { mac, address } of reservations) note(mac, address)

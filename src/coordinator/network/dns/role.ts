@@ -1,9 +1,5 @@
 /** The role that answers for the names of guests. */
 import type { Clock } from '../../../base/clock.ts'
-import { isVmSpec } from '../../../model/domain.ts'
-import { parseDomainXml } from '../../../model/domain-xml.ts'
-import { hasCode } from '../../../model/errors.ts'
-import { VmUuid } from '../../../model/ids.ts'
 import type { DnsSerials } from '../../../model/network.ts'
 import type { DnsServer, DnsZone } from '../../../ports/dns.ts'
 import type { Log } from '../../../ports/log.ts'
@@ -11,8 +7,9 @@ import type { PrimaryRole, Reign } from '../../../ports/primary.ts'
 import type { StoreSession } from '../../../ports/store.ts'
 import { tree } from '../../../schema/tree.ts'
 import { readLeases, readNetworks, readReservations } from '../../../view/networks.ts'
+import { CardReader } from '../cards.ts'
 import { createNetworkRole, type NetworkIndex } from '../network-role.ts'
-import { nextSerials, planZones, SOA_TTL_S, soaContent, type VmCard, type ZoneContent } from './plan.ts'
+import { nextSerials, planZones, SOA_TTL_S, soaContent, type ZoneContent } from './plan.ts'
 
 export type DnsDeps = {
   readonly index: NetworkIndex
@@ -59,7 +56,11 @@ export function createDnsRole({ index, server, addresses, nameServer, clock, log
         leases: readLeases(index, network.vni),
         reservations: readReservations(index, network.vni),
       }))
-      const contents = planZones(names, cards.read(), nameServer)
+      const contents = planZones(
+        names,
+        cards.read().map(({ vm, vni, mac }) => ({ vm: vm.name, vni, mac })),
+        nameServer,
+      )
       const before = known?.reign === reign ? known.document : await reign.session.get(tree.dnsSerials)
       known = undefined
       // The names first, so that nobody waits for the number; a copy taken in between is replaced at its next look.
@@ -104,42 +105,4 @@ function answerOf({ name, records }: ZoneContent, serial: number, nameServer: st
   const apex = records.get(name) ?? []
   const soa = { type: 'SOA', content: soaContent(name, nameServer, serial), ttlS: SOA_TTL_S }
   return { name, serial, records: new Map([...records, [name, [soa, ...apex]]]) }
-}
-
-type KnownCards = { readonly generation: number; readonly cards: readonly VmCard[] }
-
-/** Cards of all VMs on guest networks; a definition is read again only when it changed. */
-class CardReader {
-  readonly #index: NetworkIndex
-  #known = new Map<string, KnownCards>()
-
-  constructor(index: NetworkIndex) {
-    this.#index = index
-  }
-
-  read(): readonly VmCard[] {
-    const known = new Map<string, KnownCards>()
-    for (const name of this.#index.children(tree.vms.path)) {
-      const uuid = VmUuid.safeParse(name)
-      const vm = uuid.success ? this.#index.get(tree.vm(uuid.data).spec)?.value : undefined
-      if (!isVmSpec(vm)) continue
-      const before = this.#known.get(name)
-      const { generation } = vm
-      known.set(name, before?.generation === generation ? before : { generation, cards: cardsOf(vm.name, vm.xml) })
-    }
-    this.#known = known
-    return [...known.values()].flatMap(({ cards }) => cards)
-  }
-}
-
-/** Cards of a definition; of one that cannot be read, none. */
-function cardsOf(vm: string, xml: string): readonly VmCard[] {
-  try {
-    return parseDomainXml(xml).networks.flatMap(({ vni, mac }) =>
-      /^\d+$/.test(vni) ? [{ vm, vni: Number(vni), mac: mac.toLowerCase() }] : [],
-    )
-  } catch (error) {
-    if (hasCode(error, 'PVC_XML_INVALID')) return []
-    throw error
-  }
 }

@@ -2,10 +2,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  type NamedCard,
   nextSerials,
   planZones,
   reverseZones,
-  type VmCard,
   zoneFingerprint,
 } from '../../../../src/coordinator/network/dns/plan.ts'
 import { contains, parseSubnet, reverseName } from '../../../../src/model/ip.ts'
@@ -33,7 +33,7 @@ const lease = (address: string, hostname: string, mac: MacAddress | undefined = 
   return { address, hostname, clientId: `id-${address}`, expiresS: 1, ...(mac === undefined ? {} : { mac }) }
 }
 
-function names(leases: DhcpLease[], reservations: DhcpReservation[] = [], cards: VmCard[] = []): string[] {
+function names(leases: DhcpLease[], reservations: DhcpReservation[] = [], cards: NamedCard[] = []): string[] {
   const zones = planZones([{ network, leases, reservations }], cards, NS)
   return zones
     .flatMap(({ records }) => [...records])

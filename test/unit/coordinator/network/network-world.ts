@@ -2,8 +2,9 @@
 import { ManualClock } from '../../../../src/adapters/fake/clock.ts'
 import { FakeLog } from '../../../../src/adapters/fake/log.ts'
 import { FakeEnsemble } from '../../../../src/adapters/fake/store.ts'
+import { VmSpec } from '../../../../src/model/domain.ts'
 import { LEASE_SESSION_MS } from '../../../../src/model/fence-timing.ts'
-import { NodeName } from '../../../../src/model/ids.ts'
+import { NodeName, type VmUuid } from '../../../../src/model/ids.ts'
 import { type DhcpReservation, type Network, NO_ACLS, Vni } from '../../../../src/model/network.ts'
 import { createFaultBoard } from '../../../../src/node/faults.ts'
 import type { Reign } from '../../../../src/ports/primary.ts'
@@ -103,4 +104,36 @@ export class NetworkWorld {
       await this.session.remove(path)
     await this.clock.advance(100)
   }
+}
+
+/** Defines a VM with a card on a guest network. */
+export async function vmOn(world: NetworkWorld, uuid: VmUuid, name: string, vni: number, mac: string): Promise<void> {
+  const card = `<interface type='bridge'><mac address='${mac}'/><source bridge='vmbr${vni}'/></interface>`
+  const xml = `<domain type='kvm'><name>${name}</name><uuid>${uuid}</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices>${card}</devices></domain>`
+  const spec = VmSpec.parse({
+    uuid,
+    name,
+    generation: 1,
+    power: 'on',
+    wishes: { start: 0, restart: 0, stopNow: 0 },
+    node: 'a',
+    lastNode: null,
+    hold: null,
+    xml,
+    description: '',
+    memoryMiB: 64,
+    vcpus: 1,
+    rbdList: [],
+    meta: {
+      nodeLimit: [],
+      selector: 'mem',
+      autostart: false,
+      migrationMethod: 'none',
+      migrationMaxDowntimeMs: 300,
+      profile: 'small',
+    },
+    tags: [],
+  })
+  await world.session.create(tree.vm(uuid).spec, spec)
+  await world.clock.advance(100)
 }
