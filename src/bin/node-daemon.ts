@@ -20,6 +20,7 @@ import { bootTimeNs, closeInheritedFds, sdNotify } from '../adapters/libvirt/sys
 import { createLinks } from '../adapters/links/links.ts'
 import { createLog } from '../adapters/log/pino-log.ts'
 import { createHostNetwork } from '../adapters/net/host-network.ts'
+import { createPacketFilter } from '../adapters/nft/nft.ts'
 import { createSupervisor } from '../adapters/systemd/supervisor.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
 import type { Clock } from '../base/clock.ts'
@@ -102,6 +103,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
     guestNetworks: {
       links: createLinks({ clock, log: log.child({ component: 'links' }) }),
       routing: createFrr(),
+      filter: createPacketFilter(),
       addresses: createHostNetwork(clock).present,
     },
     supervisor,

@@ -9,6 +9,7 @@ import { createCephCli } from '../adapters/ceph/ceph-cli.ts'
 import { createSystemClock } from '../adapters/clock/system.ts'
 import { type LoadedConfig, readConfigFile } from '../adapters/config/config-file.ts'
 import { createLog } from '../adapters/log/pino-log.ts'
+import { createRuleChecker } from '../adapters/nft/nft.ts'
 import { createConsoleDoor } from '../adapters/peer/console-door.ts'
 import { newToken } from '../adapters/peer/peer-network.ts'
 import { createZooKeeperStore } from '../adapters/zookeeper/store.ts'
@@ -127,7 +128,8 @@ async function serve(config: LoadedConfig): Promise<number> {
   const poolStats = new PoolStatsCache({ ceph, clock, log })
   const { underlayMtu, bridgeMtu } = config.network
   const defaults = { maxDowntimeMs: config.migration.maxDowntimeMs, underlayMtu, bridgeMtu }
-  const operations = { store, index, ceph, poolStats, clock, log: log.child({ component: 'api' }), defaults }
+  const rules = createRuleChecker()
+  const operations = { store, index, ceph, poolStats, rules, clock, log: log.child({ component: 'api' }), defaults }
   const audit = new AuditLog(operations)
   const followers = new StreamFollowers(operations)
   const deps: ApiDeps = {

@@ -12,6 +12,7 @@ import type { Hypervisor } from '../ports/hypervisor.ts'
 import type { Links } from '../ports/links.ts'
 import type { Log } from '../ports/log.ts'
 import type { HostNetwork } from '../ports/network.ts'
+import type { PacketFilter } from '../ports/packet-filter.ts'
 import type { LocalServer, PeerNetwork, Peers } from '../ports/peer.ts'
 import type { PowerVault } from '../ports/power.ts'
 import type { Routing } from '../ports/routing.ts'
@@ -40,6 +41,7 @@ export type ClusterLink = {
 
 /** What networks of guests are made of. */
 export type GuestNetworks = {
+  readonly filter: PacketFilter
   readonly links: Links
   readonly routing: Routing
   /** Addresses of this machine's devices that are up. */

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { PvcError } from '../model/errors.ts'
 import type { Ceph } from '../ports/ceph.ts'
 import type { Log } from '../ports/log.ts'
+import type { RuleChecker } from '../ports/packet-filter.ts'
 import type { Store, StoreSession } from '../ports/store.ts'
 import type { Key } from '../schema/key.ts'
 import type { DocumentIndex } from './document-index.ts'
@@ -13,6 +14,8 @@ export type OperationsDeps = {
   readonly index: DocumentIndex
   readonly ceph: Ceph
   readonly poolStats: PoolStatsCache
+  /** Asked before packet filter rules are accepted. */
+  readonly rules: RuleChecker
   readonly clock: Clock
   readonly log: Log
   /** What the configuration says where a request does not. */

@@ -1,7 +1,16 @@
 /** Reservations and packet filter rules of a network. */
+import { aclTable, ruleProblem } from '../model/acl-text.ts'
 import { hasCode, PvcError } from '../model/errors.ts'
 import { addressFamily, contains, isHostAddress, normalAddress, parseSubnet } from '../model/ip.ts'
-import { type AclRule, type DhcpReservation, HOST_NAME, MacAddress, type NetworkAcls } from '../model/network.ts'
+import {
+  type AclRule,
+  type DhcpReservation,
+  HOST_NAME,
+  MacAddress,
+  type Network,
+  type NetworkAcls,
+  NO_ACLS,
+} from '../model/network.ts'
 import { tree } from '../schema/tree.ts'
 import { readReservations } from '../view/networks.ts'
 import { connectedSession, type OperationsDeps, seeOwnRemoval, seeOwnWrite } from './deps.ts'
@@ -94,6 +103,7 @@ export async function addAcl(
   const network = requireNetwork(deps.index, vni)
   if (!/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,127}$/.test(rule.description))
     throw argumentError('description', 'must be up to 128 letters, digits, spaces, dots, underscores or hyphens')
+  await refuseRule(deps, network, direction, rule)
   return editDocument(deps, tree.network(network.vni).acls, `Rules of network '${vni}'`, (acls) => {
     if ([...acls.in, ...acls.out].some(({ description }) => description === rule.description))
       throw new PvcError('PVC_OBJECT_EXISTS', `A rule '${rule.description}' exists already in network '${vni}'`)
@@ -103,6 +113,20 @@ export async function addAcl(
       [direction]: acls[direction].toSpliced(order ?? acls[direction].length, 0, rule),
     }
   })
+}
+
+/** @throws PVC_ARGUMENT_INVALID with the words of nftables */
+async function refuseRule(
+  deps: OperationsDeps,
+  network: Network,
+  direction: AclDirection,
+  rule: AclRule,
+): Promise<void> {
+  const problem = ruleProblem(rule.rule)
+  if (problem !== undefined) throw argumentError('rule', problem)
+  // Alone in its table: what the others say does not make it right or wrong.
+  const objection = await deps.rules.check(aclTable(network, { ...NO_ACLS, [direction]: [rule] }))
+  if (objection !== undefined) throw argumentError('rule', `is refused by nftables: ${objection}`)
 }
 
 /** Removes a rule. @throws PVC_OBJECT_NOT_FOUND */

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { FakeCeph } from '../../src/adapters/fake/ceph.ts'
 import { ManualClock, settle } from '../../src/adapters/fake/clock.ts'
 import { FakeLog } from '../../src/adapters/fake/log.ts'
+import { fakeRuleChecker } from '../../src/adapters/fake/rule-checker.ts'
 import { FakeEnsemble, type FakeStore } from '../../src/adapters/fake/store.ts'
 import { buildApp } from '../../src/api/app.ts'
 import { createToken } from '../../src/api/auth.ts'
@@ -185,15 +186,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
   const index = createIndex({ store, clock, log, collections: main, more: others })
   await index.ready(1000)
   const poolStats = new PoolStatsCache({ ceph, clock, log })
-  const operations = {
-    store,
-    index,
-    ceph,
-    poolStats,
-    clock,
-    log,
-    defaults: { maxDowntimeMs: 300, underlayMtu: 1500, bridgeMtu: 1500 },
-  }
+  const defaults = { maxDowntimeMs: 300, underlayMtu: 1500, bridgeMtu: 1500 }
+  const operations = { store, index, ceph, poolStats, rules: fakeRuleChecker, clock, log, defaults }
   const deps: ApiDeps = {
     ...operations,
     audit: new AuditLog(operations),

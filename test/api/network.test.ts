@@ -223,6 +223,18 @@ describe('rules', () => {
     })
     expect((await cluster.call('DELETE', '/network/900/acl/allow%20ssh')).status).toBe(404)
   })
+
+  it.each([
+    ['tcp nonsense', 'is refused by nftables: syntax error, unexpected nonsense'],
+    ['drop } chain x { accept', 'braces'],
+    ['drop; flush ruleset', 'semicolon'],
+    ['drop\nflush ruleset', 'one line'],
+    ['drop # all', 'number sign'],
+  ])('that are none are refused: %s', async (text, words) => {
+    const { status, body } = await rule({ rule: text })
+    expect([status, messages(body)['rule']]).toEqual([400, expect.stringContaining(words)])
+    expect((await cluster.call('GET', '/network/900/acl')).body).toEqual([])
+  })
 })
 
 describe('a VM on a network that does not exist', () => {

@@ -29,6 +29,8 @@ export type GuestNetworkRoom = {
   /** Programs that run on the primary. */
   readonly programs: Programs
   readonly log: FakeLog
+  /** Arguments of nsenter before a command on the primary. */
+  readonly enterPrimary: readonly string[]
   /** Runs a command on the primary or in a guest. @throws Error when it fails */
   run(where: 'primary' | 'guest1' | 'guest2', ...argv: readonly string[]): Promise<string>
   /** Kills the programs of this room whose command line begins with the word. */
@@ -73,6 +75,7 @@ export async function openGuestNetworkRoom(): Promise<GuestNetworkRoom> {
     log,
     run,
     programs,
+    enterPrimary: [...enter('primary'), '--'],
     async kill(program) {
       // Only ours: other rooms and labs run the same programs on this machine.
       const { stdout } = await exec('pgrep', ['-f', `^${program} .*${dir}`])

@@ -2,15 +2,20 @@ import { addressFamily, addressNumber, formatSubnet, networkOf } from '../../mod
 import type { Index } from '../../view/index.ts'
 import type { NodeDeps } from '../deps.ts'
 import type { FaultBoard } from '../faults.ts'
+import { createFirewall } from '../firewall/reconcile.ts'
 import { createRoutingKeeper } from '../routing/reconcile.ts'
 import { createNetworkLinks } from './reconcile.ts'
 
 /** The networks of guests on this node. */
 export type NetworkPart = { start(): void; stop(): Promise<void> }
 
-/** Devices and routing of this node; nothing where the world has none to offer. */
+/** Devices, routing and packet filter of this node; nothing where the world has none to offer. */
 export function createNetworkPart(deps: NodeDeps, faults: FaultBoard, index: Index): NetworkPart {
-  const keepers = [createLinksKeeper(deps, faults, index), createRouting(deps, faults, index)].flat()
+  const keepers = [
+    createLinksKeeper(deps, faults, index),
+    createRouting(deps, faults, index),
+    createFilter(deps, faults, index),
+  ].flat()
   return {
     start() {
       for (const keeper of keepers) keeper.start()
@@ -37,6 +42,13 @@ function createLinksKeeper(deps: NodeDeps, faults: FaultBoard, index: Index): re
     log: deps.log.child({ component: 'network' }),
   })
   return [keeper]
+}
+
+function createFilter(deps: NodeDeps, faults: FaultBoard, index: Index): readonly NetworkPart[] {
+  const { guestNetworks, clock } = deps
+  if (guestNetworks === undefined) return []
+  const log = deps.log.child({ component: 'firewall' })
+  return [createFirewall({ index, filter: guestNetworks.filter, faults, clock, log })]
 }
 
 function createRouting(deps: NodeDeps, faults: FaultBoard, index: Index): readonly NetworkPart[] {

@@ -1,4 +1,5 @@
 /** The operator and the API: the real operations over a connection and an index of their own. */
+import { fakeRuleChecker } from '../../../src/adapters/fake/rule-checker.ts'
 import { isVmSpec } from '../../../src/model/domain.ts'
 import { errorChain, PvcError } from '../../../src/model/errors.ts'
 import { NodeName, VmUuid } from '../../../src/model/ids.ts'
@@ -57,6 +58,7 @@ export class Api {
       index: this.#index,
       ceph,
       poolStats: new PoolStatsCache({ ceph, clock, log }),
+      rules: fakeRuleChecker,
       clock,
       log,
       defaults: { maxDowntimeMs: 300, underlayMtu: 1500, bridgeMtu: 1500 },
