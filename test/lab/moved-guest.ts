@@ -1,6 +1,7 @@
 /** A guest that stories move about, and what must hold for it wherever it ends up. */
 import { readFileSync } from 'node:fs'
 import type { Heartbeat } from './guest-record.ts'
+import type { GuestOptions } from './guest-xml.ts'
 import type { Lab } from './lab.ts'
 import { pollUntil } from './poll.ts'
 import { expectThat } from './story.ts'
@@ -23,11 +24,17 @@ export async function ensurePool(lab: Lab): Promise<void> {
   await lab.pvc(['-q', 'storage', 'pool', 'add', 'vms', '8', '--replcfg', `copies=${copies},mincopies=1`])
 }
 
-/** Makes the volume and defines the VM at `node`; `options` go to `pvc vm define`. */
-export async function defineGuest(lab: Lab, guest: MovedGuest, node: string, options: readonly string[] = []) {
+/** Makes the volume and defines the VM at `node`; `options` go to `pvc vm define`, `over` into the definition. */
+export async function defineGuest(
+  lab: Lab,
+  guest: MovedGuest,
+  node: string,
+  options: readonly string[] = [],
+  over: Partial<GuestOptions> = {},
+): Promise<void> {
   const volume = volumeOf(guest)
   await lab.pvc(['-q', 'storage', 'volume', 'add', 'vms', guest.name, '64M'])
-  const file = lab.sharedFile(`${guest.name}.xml`, await lab.guestXml({ ...guest, volume }))
+  const file = lab.sharedFile(`${guest.name}.xml`, await lab.guestXml({ ...guest, volume, ...over }))
   await lab.pvc(['-q', 'vm', 'define', '-t', node, ...options, file])
 }
 
