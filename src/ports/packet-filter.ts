@@ -4,10 +4,12 @@ export type RuleChecker = {
   check(ruleset: string): Promise<string | undefined>
 }
 
+/** A table of nftables; `family` as it calls it: inet, bridge … */
+export type FilterTable = { readonly family: string; readonly name: string }
+
 /** The packet filter of this node. Every call is bounded. @throws PVC_NETWORK_FAILED */
 export type PacketFilter = {
-  /** Names of the tables of the family inet. */
-  tables(): Promise<readonly string[]>
+  tables(): Promise<readonly FilterTable[]>
   /** Applies a text as one transaction. @returns its objection, and then nothing was changed */
   apply(ruleset: string): Promise<string | undefined>
 }

@@ -98,6 +98,7 @@ describe('networks', () => {
     ['ip6_network', { ip6_network: 'fe80::/64' }, 'link-local'],
     ['vni', { vni: String(MAX_VNI + 1) }, 'whole number'],
     ['nettype', { nettype: 'other' }, 'one of'],
+    ['gateway_mode', { gateway_mode: 'anycast' }, 'not available'],
     ['vni', { vni: '5000', nettype: 'bridged' }, 'is a VLAN'],
   ])('refuse a bad %s and write nothing', async (argument, args, text) => {
     const { status, body } = await add(args)

@@ -3,9 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createPacketFilter, createRuleChecker } from '../../src/adapters/nft/nft.ts'
 import { type RunCommand, runCommand } from '../../src/adapters/process/command.ts'
 import { aclTable } from '../../src/model/acl-text.ts'
-import { type AclRule, NO_ACLS } from '../../src/model/network.ts'
+import type { Link } from '../../src/model/link.ts'
+import { type AclRule, MacAddress, NO_ACLS } from '../../src/model/network.ts'
+import { SPOOFING_TABLE, spoofingTable } from '../../src/node/firewall/spoofing.ts'
+import { pollUntil } from '../lab/poll.ts'
 import { managedNetwork } from '../unit/coordinator/network/network-world.ts'
-import { type GuestNetworkRoom, openGuestNetworkRoom } from './guest-network-room.ts'
+import { GUEST_MACS, type GuestNetworkRoom, openGuestNetworkRoom } from './guest-network-room.ts'
 
 const network = managedNetwork(100)
 const table = (rules: { readonly in?: readonly string[]; readonly out?: readonly string[] }) => {
@@ -44,7 +47,7 @@ describe('the packet filter', () => {
   it('lets pass what no rule drops', async () => {
     expect(await filter.tables()).toEqual([])
     expect(await filter.apply(table({}))).toBeUndefined()
-    expect(await filter.tables()).toEqual(['pvc-net100'])
+    expect(await filter.tables()).toEqual([{ family: 'inet', name: 'pvc-net100' }])
     expect(await answers('guest1', '192.0.2.1')).toBe(true)
   })
 
@@ -75,6 +78,57 @@ describe('the packet filter', () => {
     expect(await connects('2222')).toBe(false)
     expect(await connects('80')).toBe(true)
     await Promise.all(listeners)
+  })
+})
+
+describe('a guest that is held to its addresses', () => {
+  const mac = MacAddress.parse(GUEST_MACS.guest1)
+  const lease = { address: '10.0.100.5', mac, hostname: '', clientId: '', expiresS: 1 }
+  // Its port as libvirt would have made it.
+  const port: Link = {
+    name: 'guest1',
+    kind: 'tun',
+    mac: mac.replace(/^../, 'fe'),
+    mtu: 1500,
+    isUp: true,
+    master: 'vmbr100',
+    alias: '',
+    tag: undefined,
+  }
+  const filter = createPacketFilter(({ file, args, ...rest }) =>
+    runCommand({ ...rest, file: 'nsenter', args: [...room.enterPrimary, file, ...args] }),
+  )
+  const pings = (...options: readonly string[]) =>
+    room.run('guest1', 'ping', '-q', '-c', '1', '-W', '1', ...options, '10.0.100.1').then(
+      () => true,
+      () => false,
+    )
+
+  it('is heard with its own MAC and address only', async () => {
+    const held = { network, leases: [lease], reservations: [], macs: [GUEST_MACS.guest2, mac] }
+    const text = spoofingTable([held], [port]) ?? ''
+    await room.run('guest1', 'ip', 'addr', 'add', '10.0.100.6/24', 'dev', 'eth0')
+    expect([await pings(), await pings('-I', '10.0.100.6')]).toEqual([true, true])
+    expect(await filter.apply(text)).toBeUndefined()
+    expect(await filter.tables()).toContainEqual({ family: 'bridge', name: SPOOFING_TABLE })
+    expect([await pings(), await pings('-I', '10.0.100.6')]).toEqual([true, false])
+    await room.run('guest1', 'ip', 'link', 'set', 'eth0', 'address', '52:54:00:00:00:77')
+    expect(await pings()).toBe(false)
+    await room.run('guest1', 'ip', 'link', 'set', 'eth0', 'address', mac)
+    await pollUntil({ what: 'the guest to be heard again', timeoutMs: 5000 }, () => pings())
+  })
+
+  it('may not play DHCP server or router for its neighbours', async () => {
+    const rules = await room.run('primary', 'nft', 'list', 'chain', 'bridge', SPOOFING_TABLE, 'guest1')
+    expect(rules).toMatch(/udp sport \{ 67, 547 \} counter .* drop/)
+    expect(rules).toMatch(/icmpv6 type nd-router-advert counter .* drop/)
+  })
+
+  it('is held only where its network says so and its port is here', () => {
+    const held = { network, leases: [], reservations: [], macs: [mac] }
+    expect(spoofingTable([], [port])).toBeUndefined()
+    expect(spoofingTable([held], [{ ...port, master: 'vmbr101' }])).toBeUndefined()
+    expect(spoofingTable([held], [{ ...port, kind: 'vxlan' }])).toBeUndefined()
   })
 })
 

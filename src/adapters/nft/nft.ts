@@ -5,14 +5,16 @@ import type { PacketFilter, RuleChecker } from '../../ports/packet-filter.ts'
 import { type CommandOutcome, type RunCommand, runCommand } from '../process/command.ts'
 
 const DEADLINE_MS = 5000
-const Tables = z.object({ nftables: z.array(z.object({ table: z.object({ name: z.string() }).optional() })) })
+const Tables = z.object({
+  nftables: z.array(z.object({ table: z.object({ family: z.string(), name: z.string() }).optional() })),
+})
 
 export function createPacketFilter(run: RunCommand = runCommand): PacketFilter {
   return {
     async tables() {
-      const outcome = await run({ file: 'nft', args: ['-j', 'list', 'tables', 'inet'], deadlineMs: DEADLINE_MS })
+      const outcome = await run({ file: 'nft', args: ['-j', 'list', 'tables'], deadlineMs: DEADLINE_MS })
       if (outcome.kind !== 'exited' || outcome.exitCode !== 0) throw failure(outcome)
-      return Tables.parse(JSON.parse(outcome.stdout)).nftables.flatMap(({ table }) => table?.name ?? [])
+      return Tables.parse(JSON.parse(outcome.stdout)).nftables.flatMap(({ table }) => table ?? [])
     },
     apply: (input) => ask(run, { file: 'nft', args: ['-f', '-'], input }),
   }

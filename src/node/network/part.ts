@@ -48,7 +48,7 @@ function createFilter(deps: NodeDeps, faults: FaultBoard, index: Index): readonl
   const { guestNetworks, clock } = deps
   if (guestNetworks === undefined) return []
   const log = deps.log.child({ component: 'firewall' })
-  return [createFirewall({ index, filter: guestNetworks.filter, faults, clock, log })]
+  return [createFirewall({ index, filter: guestNetworks.filter, links: guestNetworks.links, faults, clock, log })]
 }
 
 function createRouting(deps: NodeDeps, faults: FaultBoard, index: Index): readonly NetworkPart[] {

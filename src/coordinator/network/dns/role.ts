@@ -7,7 +7,7 @@ import type { PrimaryRole, Reign } from '../../../ports/primary.ts'
 import type { StoreSession } from '../../../ports/store.ts'
 import { tree } from '../../../schema/tree.ts'
 import { readLeases, readNetworks, readReservations } from '../../../view/networks.ts'
-import { CardReader } from '../cards.ts'
+import { CardReader } from '../../../view/vm-cards.ts'
 import { createNetworkRole, type NetworkIndex } from '../network-role.ts'
 import { nextSerials, planZones, SOA_TTL_S, soaContent, type ZoneContent } from './plan.ts'
 

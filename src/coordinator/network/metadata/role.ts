@@ -7,8 +7,8 @@ import type { MetadataAnswer, MetadataQuestion, MetadataServer } from '../../../
 import type { HostAddress, HostNetwork } from '../../../ports/network.ts'
 import type { PrimaryRole } from '../../../ports/primary.ts'
 import { readLeases, readNetworks, readReservations } from '../../../view/networks.ts'
+import { CardReader } from '../../../view/vm-cards.ts'
 import { missingAddresses } from '../../floating.ts'
-import { CardReader } from '../cards.ts'
 import { createNetworkRole, type NetworkIndex } from '../network-role.ts'
 import { type GuestFacts, metadataAnswer } from './plan.ts'
 

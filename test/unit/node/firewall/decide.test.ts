@@ -8,6 +8,8 @@ import { managedNetwork } from '../../coordinator/network/network-world.ts'
 const one = managedNetwork(100)
 const two = managedNetwork(101)
 const rule = (text: string): AclRule => ({ description: text, rule: text })
+const inet = (...names: string[]) => names.map((name) => ({ family: 'inet', name }))
+const OURS = inet('pvc-net100')
 const DROP: NetworkAcls = { generation: 1, in: [], out: [rule('ip daddr 192.0.2.1 drop')] }
 
 describe('tables of the packet filter', () => {
@@ -19,19 +21,19 @@ describe('tables of the packet filter', () => {
     const first = decideFilter(networks, [], new Map())
     expect(first).toMatchObject({ replace: [{ vni: 100 }], remove: [] })
     const applied = new Map(first.replace.map(({ vni, text }) => [vni, text]))
-    expect(decideFilter(networks, ['pvc-net100'], applied)).toEqual({ replace: [], remove: [] })
+    expect(decideFilter(networks, OURS, applied)).toEqual({ replace: [], remove: [] })
   })
 
   it('are made anew when their rules changed, when they vanished, and when nobody knows what they say', () => {
     const networks = [{ network: one, acls: DROP }]
     const applied = new Map([[100, aclTable(one, DROP)]])
-    expect(decideFilter([{ network: one, acls: NO_ACLS }], ['pvc-net100'], applied).replace).toHaveLength(1)
+    expect(decideFilter([{ network: one, acls: NO_ACLS }], OURS, applied).replace).toHaveLength(1)
     expect(decideFilter(networks, [], applied).replace).toHaveLength(1)
-    expect(decideFilter(networks, ['pvc-net100'], new Map()).replace).toHaveLength(1)
+    expect(decideFilter(networks, OURS, new Map()).replace).toHaveLength(1)
   })
 
   it('go with their network; tables of others stay', () => {
-    expect(decideFilter([], ['pvc-net100', 'filter', 'pvc-netx', 'pvc-net100b'], new Map()).remove).toEqual([
+    expect(decideFilter([], inet('pvc-net100', 'filter', 'pvc-netx', 'pvc-net100b'), new Map()).remove).toEqual([
       'pvc-net100',
     ])
   })

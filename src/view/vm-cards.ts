@@ -1,10 +1,10 @@
 /** Cards of VMs on guest networks, read from their definitions. */
-import { isVmSpec, type VmSpec } from '../../model/domain.ts'
-import { parseDomainXml } from '../../model/domain-xml.ts'
-import { hasCode } from '../../model/errors.ts'
-import { VmUuid } from '../../model/ids.ts'
-import { tree } from '../../schema/tree.ts'
-import type { NetworkIndex } from './network-role.ts'
+import { isVmSpec, type VmSpec } from '../model/domain.ts'
+import { parseDomainXml } from '../model/domain-xml.ts'
+import { hasCode } from '../model/errors.ts'
+import { VmUuid } from '../model/ids.ts'
+import { tree } from '../schema/tree.ts'
+import type { Documents } from './networks.ts'
 
 /** A card of a VM on a guest network. */
 export type VmCard = { readonly vm: VmSpec; readonly vni: number; readonly mac: string }
@@ -13,10 +13,10 @@ type Known = { readonly generation: number; readonly cards: readonly VmCard[] }
 
 /** Reads the cards of all VMs; a definition is read again only when it changed. */
 export class CardReader {
-  readonly #index: NetworkIndex
+  readonly #index: Documents
   #known = new Map<string, Known>()
 
-  constructor(index: NetworkIndex) {
+  constructor(index: Documents) {
     this.#index = index
   }
 
