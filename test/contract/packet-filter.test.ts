@@ -87,6 +87,7 @@ describe('a guest that is held to its addresses', () => {
   // Its port as libvirt would have made it.
   const port: Link = {
     name: 'guest1',
+    index: 7,
     kind: 'tun',
     mac: mac.replace(/^../, 'fe'),
     mtu: 1500,
