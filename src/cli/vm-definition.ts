@@ -14,8 +14,9 @@ export async function replaceDefinition(
   vm: Vm,
   change: { readonly xml: string; readonly restart: boolean },
 ): Promise<void> {
-  const { message, warnings = [] } = await api.call('vmModify', { vm: name, version: vm.version, ...change })
-  session.print(change.restart ? message : `${message} Changes will be applied on next VM start/restart.`)
+  const { xml, restart } = change
+  const { message, warnings = [] } = await api.call('vmModify', { vm: name, restart, version: vm.version, xml })
+  session.print(restart ? message : `${message} Changes will be applied on next VM start/restart.`)
   for (const warning of warnings) session.note(`Warning: ${warning}`)
 }
 

@@ -252,6 +252,6 @@ describe('a VM on a network that does not exist', () => {
     expect(changed).toMatchObject({ status: 200, body: { warnings: expect.arrayContaining(warnings) } })
     await add()
     const { body } = await cluster.call('PUT', '/vm/web', { restart: 'false' }, { form: { xml } })
-    expect(JSON.stringify(body)).not.toContain('does not exist')
+    expect(JSON.stringify(body)).not.toContain('Network 900')
   })
 })
