@@ -119,8 +119,12 @@ export class NodeFence {
       await this.#writer.keepUp(observed.journal, journal.value, this.#opening)
       return false
     }
-    if (action.kind !== 'open' || journal.value.state !== 'closed')
-      return applyFenceAction(context, action, { ...observed, journal })
+    if (action.kind !== 'open' || journal.value.state !== 'closed') {
+      const isFurther = await applyFenceAction(context, action, { ...observed, journal })
+      // A recovery that waits is looked at again and again, and writes nothing itself.
+      if (!isFurther) await this.#writer.keepUp(observed.journal, journal.value, this.#opening)
+      return isFurther
+    }
     return this.#cluster.opening.run(async () => {
       // Another node may have been taken for dead meanwhile, and then this one may be one too many.
       const again = await this.#look()

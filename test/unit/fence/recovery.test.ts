@@ -141,6 +141,7 @@ describe('recovery', () => {
     await world.until(async () => (await world.status('web')).run?.node !== 'n2', 5000)
     await world.clock.advance(40_000)
     expect(await world.journal('n2')).toMatchObject({ state: 'evidence' })
+    expect((await world.journal('n2')).stuck).toMatch(/1 VMs of node n2 wait for recovery/)
     const stuck = must(world.primary)
       .faults.list()
       .find(({ id }) => id === 'RECOVERY_STUCK:n2')
