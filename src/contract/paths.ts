@@ -62,7 +62,7 @@ export const ROUTES = {
   vmModify: { method: 'PUT', path: '/vm/{vm}', access: 'operator', form: ['xml'] },
   vmDelete: { method: 'DELETE', path: '/vm/{vm}', access: 'operator' },
   vmMeta: { method: 'GET', path: '/vm/{vm}/meta', access: 'read-only' },
-  vmSetMeta: { method: 'POST', path: '/vm/{vm}/meta', access: 'operator' },
+  vmSetMeta: { method: 'POST', path: '/vm/{vm}/meta', access: 'operator', form: ['user_data'] },
   vmTags: { method: 'GET', path: '/vm/{vm}/tags', access: 'read-only' },
   vmEditTags: { method: 'POST', path: '/vm/{vm}/tags', access: 'operator' },
   vmState: { method: 'GET', path: '/vm/{vm}/state', access: 'read-only' },

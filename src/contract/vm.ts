@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { MAX_CONSOLE_LINES } from '../model/console-limits.ts'
-import { AntiAffinityGroup } from '../model/domain.ts'
+import { AntiAffinityGroup, MAX_USER_DATA } from '../model/domain.ts'
 import {
   flag,
   optionalFlag,
@@ -232,6 +232,8 @@ export const vmRoutes = {
       anti_affinity_group: z.string().nullable(),
       /** Null: as the node is configured. Added in 2.0. */
       console_lines: Count.nullable(),
+      /** Added in 2.0. */
+      user_data: z.string().nullable(),
     }),
     errors: NOT_FOUND,
   }),
@@ -247,6 +249,8 @@ export const vmRoutes = {
       start_priority: startPriority,
       anti_affinity_group: group,
       console_lines: consoleLines,
+      /** What the guest is told by the metadata service; empty: nothing. */
+      user_data: z.string().max(MAX_USER_DATA, `must not be longer than ${MAX_USER_DATA} characters`).optional(),
       version: expectedVersion,
     }),
     output: Message,

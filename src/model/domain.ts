@@ -27,6 +27,9 @@ export const AntiAffinityGroup = z
   .string()
   .regex(/^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$/, 'must be up to 64 letters, digits, dots, underscores or hyphens')
 
+/** Longest user data of a VM, in characters; EC2 has the same. */
+export const MAX_USER_DATA = 16_384
+
 /** Where and how a VM may run. */
 export const VmMeta = z.object({
   /** Empty: any node. */
@@ -45,6 +48,8 @@ export const VmMeta = z.object({
   antiAffinityGroup: AntiAffinityGroup.default(''),
   /** Lines kept of its console, 0 for none; undefined: as the node is configured. */
   consoleLines: z.number().int().min(0).max(MAX_CONSOLE_LINES).optional(),
+  /** What the guest is given by the metadata service, as cloud-init reads it; undefined: nothing. */
+  userData: z.string().min(1).max(MAX_USER_DATA).optional(),
 })
 export type VmMeta = z.infer<typeof VmMeta>
 

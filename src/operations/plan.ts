@@ -26,6 +26,8 @@ export type MetaChange = {
   readonly antiAffinityGroup?: string | undefined
   /** Negative: as the node is configured. */
   readonly consoleLines?: number | undefined
+  /** Empty: none. */
+  readonly userData?: string | undefined
 }
 
 /** A new VM's placement rules. `maxDowntimeMs` is the cluster's, for a VM that names none. */
@@ -50,7 +52,7 @@ export function editMeta(spec: VmSpec, change: MetaChange): VmSpec {
     ...spec,
     generation: spec.generation + 1,
     meta: {
-      ...withoutConsole(meta),
+      ...withoutOptional(meta),
       nodeLimit: change.nodeLimit === undefined ? meta.nodeLimit : [...change.nodeLimit],
       selector: change.selector ?? meta.selector,
       autostart: change.autostart ?? meta.autostart,
@@ -60,6 +62,7 @@ export function editMeta(spec: VmSpec, change: MetaChange): VmSpec {
       startPriority: change.startPriority ?? meta.startPriority,
       antiAffinityGroup: change.antiAffinityGroup ?? meta.antiAffinityGroup,
       ...consoleMeta(change.consoleLines ?? meta.consoleLines),
+      ...userDataMeta(change.userData ?? meta.userData),
     },
   }
 }
@@ -68,7 +71,11 @@ function consoleMeta(lines: number | undefined): Pick<VmMeta, 'consoleLines'> {
   return lines === undefined || lines < 0 ? {} : { consoleLines: lines }
 }
 
-function withoutConsole({ consoleLines: _, ...meta }: VmMeta): VmMeta {
+function userDataMeta(text: string | undefined): Pick<VmMeta, 'userData'> {
+  return text === undefined || text === '' ? {} : { userData: text }
+}
+
+function withoutOptional({ consoleLines: _lines, userData: _data, ...meta }: VmMeta): VmMeta {
   return meta
 }
 

@@ -245,8 +245,15 @@ describe('meta and tags', () => {
       start_priority: 50,
       anti_affinity_group: null,
       console_lines: null,
+      user_data: null,
     })
+    await set({ user_data: '#cloud-config\n' })
+    expect(cluster.spec('web').meta.userData).toBe('#cloud-config\n')
     await set({ limit: '' })
+    expect(cluster.spec('web').meta.userData).toBe('#cloud-config\n')
+    await set({ user_data: '' })
+    expect(cluster.spec('web').meta.userData).toBeUndefined()
+    expect((await set({ user_data: 'x'.repeat(16_385) })).status).toBe(400)
     expect((await cluster.call('GET', '/vm/web/meta')).body).toMatchObject({ node_limit: null, node_autostart: true })
     expect((await set({})).status).toBe(400)
     expect((await set({ limit: 'hv9' })).status).toBe(400)

@@ -115,6 +115,12 @@ const metadata: StoryStep = {
     expectThat(id === GUEST.uuid, `instance-id is '${id}'`)
     const seed = await askMetadata(lab, 'nocloud/meta-data')
     expectThat(seed.includes(`local-hostname: "${GUEST.name}.${DOMAIN}"`), `the seed is '${seed}'`)
+    const script = lab.sharedFile('user-data', '#cloud-config\nhostname: shopper\n')
+    await lab.pvc(['-q', 'vm', 'meta', GUEST.name, '--user-data', script])
+    const data = await pollUntil({ what: 'the user data', timeoutMs: 5000 }, async () => {
+      const text = await askMetadata(lab, 'latest/user-data')
+      return text.startsWith('#cloud-config') && text
+    })
     // The address of a reservation that belongs to somebody else.
     await lab.pvc(['-q', 'network', 'dhcp', 'add', VNI, 'other', '10.100.10.50', '52:54:00:00:10:50'])
     const steal =
@@ -123,7 +129,7 @@ const metadata: StoryStep = {
     const stolen = await askMetadata(lab, 'latest/meta-data/instance-id')
     await inGuest(lab.host(HOME), GUEST.name, 'ip route del 169.254.169.254; ip addr del 10.100.10.50/32 dev eth0')
     expectThat(stolen.includes('404'), `with a stolen address the guest was told '${stolen}'`)
-    return `${id}; with the address of another: ${stolen.split('\n').at(-1)}`
+    return `${id}, ${data.length} characters of user data; with the address of another: ${stolen.split('\n').at(-1)}`
   },
 }
 

@@ -98,7 +98,8 @@ export const vmHandlers = {
 
   vmMeta: ({ deps }, { vm }) => {
     const spec = requireVm(deps.index, vm).spec.value
-    return { name: spec.name, ...compatMeta(spec), console_lines: spec.meta.consoleLines ?? null }
+    const { consoleLines, userData } = spec.meta
+    return { name: spec.name, ...compatMeta(spec), console_lines: consoleLines ?? null, user_data: userData ?? null }
   },
   vmSetMeta: async ({ deps }, input) => {
     const change = {
@@ -111,6 +112,7 @@ export const vmHandlers = {
       startPriority: input.start_priority,
       antiAffinityGroup: input.anti_affinity_group,
       consoleLines: input.console_lines,
+      userData: input.user_data,
     }
     if (Object.values(change).every((value) => value === undefined))
       throw argumentError('limit', 'or another setting is required')

@@ -50,6 +50,8 @@ type MetaOptions = {
   readonly consoleLines?: number
 }
 
+type ChangeOptions = MetaOptions & { readonly profile?: string; readonly userData?: string }
+
 type DefineOptions = MetaOptions & {
   readonly target?: string
   readonly tag?: readonly string[]
@@ -124,10 +126,16 @@ function addMeta(vm: Command, open: OpenSession): void {
     .addOption(new Option('-m, --method <method>', 'Preferred migration method.').choices(METHODS))
     .option('-d, --max-downtime <ms>', 'Longest pause of a live migration.', parseDowntime)
     .option('-p, --profile <profile>', 'Provisioner profile of the VM.')
+    .option(
+      '--user-data <file>',
+      'What cloud-init in the guest is to read (- for standard input; an empty file for nothing).',
+    )
   addOrderOptions(command)
     .addHelpText('after', SELECTOR_HELP)
-    .action(async (name: string, options: MetaOptions & { readonly profile?: string }) => {
+    .action(async (name: string, options: ChangeOptions) => {
+      const session = open()
       const changes = {
+        user_data: options.userData === undefined ? undefined : await readTextFile(session.host, options.userData),
         limit: options.limit,
         selector: options.nodeSelector,
         autostart: options.autostart,
@@ -141,7 +149,6 @@ function addMeta(vm: Command, open: OpenSession): void {
       if (Object.values(changes).every((value) => value === undefined)) {
         throw usageFailure('At least one metadata option must be specified to update.')
       }
-      const session = open()
       const api = await session.connect()
       const { message } = await api.call('vmSetMeta', { vm: name, ...changes })
       session.print(message)

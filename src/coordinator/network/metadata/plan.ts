@@ -11,6 +11,7 @@ export type GuestFacts = {
   readonly domain: string
   readonly address: string
   readonly mac: string
+  readonly userData: string | undefined
 }
 
 /** The versions under which the same answers are found; clients ask for the one they know. */
@@ -23,9 +24,13 @@ export function metadataAnswer(path: string, guest: GuestFacts): string | undefi
   if (first === undefined) return VERSIONS.join('\n')
   if (first === 'nocloud') return rest.length === 0 ? noCloud(second, guest) : undefined
   if (!VERSIONS.includes(first)) return undefined
-  if (second === undefined) return 'meta-data/'
+  if (second === undefined) return guest.userData === undefined ? 'meta-data/' : 'meta-data/\nuser-data'
+  if (second === 'user-data') return rest.length === 0 ? guest.userData : undefined
   return second === 'meta-data' ? walk(metaData(guest), rest) : undefined
 }
+
+/** Data that says nothing. */
+const NOTHING = '#cloud-config\n{}\n'
 
 type Tree = { readonly [name: string]: string | Tree }
 
@@ -70,10 +75,11 @@ function noCloud(file: string | undefined, guest: GuestFacts): string | undefine
       return 'meta-data\nuser-data\nvendor-data\nnetwork-config'
     case 'meta-data':
       return `instance-id: ${quoted(guest.uuid)}\nlocal-hostname: ${quoted(`${hostName(guest)}.${guest.domain}`)}\n`
+    // Without these files cloud-init does not take the seed.
     case 'user-data':
+      return guest.userData ?? NOTHING
     case 'vendor-data':
-      // Without the files cloud-init does not take the seed.
-      return '#cloud-config\n{}\n'
+      return NOTHING
     case 'network-config':
       return [
         'version: 2',

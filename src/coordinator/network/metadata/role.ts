@@ -81,6 +81,7 @@ async function guestBehind(
     domain: home.domain,
     address: peer,
     mac: neighbour,
+    userData: meta.userData,
   }
 }
 

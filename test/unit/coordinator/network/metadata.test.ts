@@ -18,6 +18,7 @@ const guest: GuestFacts = {
   domain: 'shop.local',
   address: '10.0.100.5',
   mac: '52:54:00:00:00:01',
+  userData: undefined,
 }
 const ask = (path: string) => metadataAnswer(path, guest)
 
@@ -55,6 +56,20 @@ describe('a seed of cloud-init', () => {
     expect(ask('/nocloud/user-data')).toMatch(/^#cloud-config\n/)
     expect(ask('/nocloud/network-config')).toContain('match: {macaddress: "52:54:00:00:00:01"}')
     expect(ask('/nocloud/secrets')).toBeUndefined()
+  })
+})
+
+describe('user data', () => {
+  const equipped = { ...guest, userData: '#!/bin/sh\necho hello\n' }
+
+  it('is given as it is, in both ways', () => {
+    expect(metadataAnswer('/latest/user-data', equipped)).toBe(equipped.userData)
+    expect(metadataAnswer('/nocloud/user-data', equipped)).toBe(equipped.userData)
+    expect(metadataAnswer('/latest', equipped)).toBe('meta-data/\nuser-data')
+  })
+
+  it('is not there for EC2 when there is none', () => {
+    expect(ask('/latest/user-data')).toBeUndefined()
   })
 })
 
