@@ -103,9 +103,12 @@ const handover: StoryStep = {
 
 /** Asks the metadata service from the guest. */
 async function askMetadata(lab: Lab, path: string): Promise<string> {
-  const script = `busybox wget -q -T 3 -O - http://169.254.169.254/${path}`
+  // Not wget: the guest's busybox is static and looks no names up.
+  const script = `printf 'GET /${path} HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 3 169.254.169.254 80`
   const { stdout, stderr } = await inGuest(lab.host(HOME), GUEST.name, script)
-  return (stdout || stderr).trim()
+  const [head = '', ...body] = stdout.split('\r\n\r\n')
+  const status = head.split('\r\n')[0] ?? ''
+  return status.includes(' 200 ') ? body.join('').trim() : status || stderr
 }
 
 const metadata: StoryStep = {

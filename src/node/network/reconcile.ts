@@ -76,7 +76,8 @@ export function createNetworkLinks(deps: NetworkLinksDeps): NetworkLinks {
 
 /** Leases and reservations change often, and mean nothing to devices. */
 function isOfNetwork(path: string): boolean {
-  return path.startsWith(`${tree.networks.path}/`) && path.split('/').at(-1) === 'spec'
+  const above = `${tree.networks.path}/`
+  return path.startsWith(above) && !path.slice(above.length).includes('/')
 }
 
 type Memory = { ports: GuestPorts }

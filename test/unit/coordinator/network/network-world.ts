@@ -98,6 +98,12 @@ export class NetworkWorld {
     await this.clock.advance(100)
   }
 
+  async lease(vni: number, address: string): Promise<void> {
+    const lease = { address, hostname: '', clientId: '', expiresS: 1 }
+    await this.session.create(tree.network(Vni.parse(vni)).leases.child(address), lease)
+    await this.clock.advance(100)
+  }
+
   async remove(vni: number): Promise<void> {
     const keys = tree.network(Vni.parse(vni))
     for (const path of [keys.reservations.path, keys.leases.path, keys.acls.path, keys.spec.path])
