@@ -22,9 +22,25 @@ async function hostOf(lab: Lab, guest: Guest): Promise<Host> {
   return lab.host(node)
 }
 
+/** Every node has a session with every other: all are coordinators. */
+async function untilSessions(lab: Lab): Promise<void> {
+  await Promise.all(
+    lab.hosts.map((host) =>
+      pollUntil({ what: `BGP sessions of ${host.name}`, timeoutMs: 60_000, intervalMs: 200 }, async () => {
+        const argv = ['vtysh', '-d', 'bgpd', '-c', 'show bgp l2vpn evpn summary json']
+        const { stdout } = await host.sh(argv, { timeoutMs: 5000, allowFailure: true })
+        return stdout.split('"state":"Established"').length === lab.hosts.length
+      }),
+    ),
+  )
+}
+
 const added: StoryStep = {
   title: 'a network that is added by one command is on all nodes',
   async run(lab) {
+    const waitMs = performance.now()
+    await untilSessions(lab)
+    const sessionsMs = performance.now() - waitMs
     const startMs = performance.now()
     await lab.pvc([
       '-q',
@@ -51,7 +67,7 @@ const added: StoryStep = {
         ),
       ),
     )
-    return `the command took ${seconds(toldMs)}; ${seconds(joinedMs)} later every node sends to every other`
+    return `BGP sessions ${seconds(sessionsMs)} after the start; the command took ${seconds(toldMs)}; ${seconds(joinedMs)} later every node sends to every other`
   },
 }
 
@@ -175,17 +191,22 @@ const repaired: StoryStep = {
   },
 }
 
+/** How long the emulated guest itself stands still is not the network's doing: the VLAN beside it tells. */
 const moved: StoryStep = {
-  title: 'a guest is migrated live: at most 3 pings of one each 50 ms are lost',
+  title: 'a guest is migrated live: at most 3 pings of one each 50 ms are lost to the network',
   async run(lab) {
     const { name } = await hostOf(lab, two)
     const target = name === 'hv2' ? 'hv1' : 'hv2'
+    const beside = await startPings(lab.host('hv3'), office, `${office.prefix}.${two.number}`)
     const loss = await lossWhile(lab, async () => {
       await lab.pvc(['-q', 'vm', 'move', two.name, '-t', target, '-w'], { timeoutMs: 90_000 })
       await untilReachable(lab)
     })
-    expectThat(loss.lost <= 3, `${loss.lost} of ${loss.sent} pings were lost, silent for ${seconds(loss.gapMs)}`)
-    return `${name} → ${target}: ${loss.lost} of ${loss.sent} pings lost, silent for ${seconds(loss.gapMs)}`
+    const plain = lossOf(await beside.end())
+    const seen = `${name} → ${target}: ${loss.lost} of ${loss.sent} pings lost, silent for ${seconds(loss.gapMs)}`
+    const other = `by VLAN ${plain.lost} lost, silent for ${seconds(plain.gapMs)}`
+    expectThat(loss.lost <= plain.lost + 3, `${seen}; ${other}`)
+    return `${seen}; ${other}`
   },
 }
 

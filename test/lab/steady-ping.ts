@@ -1,5 +1,6 @@
 /** Pings from one host into a network of guests, twenty a second, and what was lost of them. */
 import type { Host } from './host.ts'
+import { pollUntil } from './poll.ts'
 
 const INTERVAL_MS = 50
 
@@ -14,7 +15,10 @@ export type PingLoss = {
   readonly gapMs: number
 }
 
-/** Starts pinging from `host`, which gets an address of the network on its bridge for that. Ends by itself after `limitS`. */
+/**
+ * Starts pinging from `host`, which gets an address of the network on its bridge for that. Returns when answers come, so that
+ * what happens next is all that can cost any. Ends by itself after `limitS`.
+ */
 export async function startPings(
   host: Host,
   network: { readonly bridge: string; readonly prefix: string },
@@ -23,13 +27,16 @@ export async function startPings(
 ): Promise<SteadyPings> {
   const own = `${network.prefix}.${200 + host.index}/24`
   await host.sh(['ip', 'address', 'replace', own, 'dev', network.bridge], { timeoutMs: 5000 })
-  const pidFile = `/run/steady-ping-${address}.pid`
-  const script = `echo $$ >${pidFile}; exec ping -D -O -n -i ${INTERVAL_MS / 1000} -w ${limitS} ${address}`
+  const file = `/run/steady-ping-${address}`
+  const script = `echo $$ >${file}.pid; exec ping -D -O -n -i ${INTERVAL_MS / 1000} -w ${limitS} ${address} >${file}.out`
   const ping = host.sh(['bash', '-c', script], { allowFailure: true, timeoutMs: (limitS + 5) * 1000 })
+  const output = async (): Promise<string> => (await host.sh(['cat', `${file}.out`], { timeoutMs: 5000 })).stdout
+  await pollUntil({ what: `answers of ${address}`, timeoutMs: 10_000 }, async () => lossOf(await output()).sent > 2)
   return {
     async end() {
-      await host.sh(['bash', '-c', `kill -INT $(cat ${pidFile})`], { allowFailure: true, timeoutMs: 5000 })
-      return (await ping).stdout
+      await host.sh(['bash', '-c', `kill -INT $(cat ${file}.pid)`], { allowFailure: true, timeoutMs: 5000 })
+      await ping
+      return output()
     },
   }
 }

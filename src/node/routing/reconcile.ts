@@ -28,13 +28,15 @@ export type RoutingKeeper = { start(): void; stop(): Promise<void> }
 
 const RESCAN_MS = 10_000
 const RETRY_MS = 2000
+/** Nodes are let in without being named only when all coordinators are known, so that none of these comes unnamed; or after this. */
+const OPEN_AFTER_MS = 30_000
 /** So many looks in a row must fail, or heartbeats of a peer without a session pass, before it is a fault. */
 const PATIENCE = 2
 
 /** The reconciler of this node's FRR; it does nothing until the index knows nodes and networks. */
 export function createRoutingKeeper(deps: RoutingKeeperDeps): RoutingKeeper {
   const { index, faults, clock, log } = deps
-  const memory: Memory = { followed: undefined, absences: new Map() }
+  const memory: Memory = { startedAtMs: clock.nowMs(), followed: undefined, absences: new Map() }
   let failures = 0
   const loop = new Reconciler({
     clock,
@@ -61,7 +63,7 @@ export function createRoutingKeeper(deps: RoutingKeeperDeps): RoutingKeeper {
     start() {
       // Nodes write at every heartbeat; what FRR is told follows from little of it.
       unsubscribe = index.onChange(() => {
-        if (memory.followed === undefined || memory.followed !== wish(deps)?.text) loop.trigger()
+        if (memory.followed === undefined || memory.followed !== wish(deps, memory)?.text) loop.trigger()
       })
       loop.trigger()
     },
@@ -73,6 +75,7 @@ export function createRoutingKeeper(deps: RoutingKeeperDeps): RoutingKeeper {
 }
 
 type Memory = {
+  readonly startedAtMs: number
   /** The configuration FRR was told to follow last. */
   followed: string | undefined
   /** Coordinators without a session, with their heartbeat at the first look that found none. */
@@ -82,7 +85,7 @@ type Memory = {
 /** @returns whether all is as it should be, so that the next look may be a slow one */
 async function pass(deps: RoutingKeeperDeps, memory: Memory): Promise<boolean> {
   const { routing, faults, log } = deps
-  const wanted = wish(deps)
+  const wanted = wish(deps, memory)
   if (wanted === undefined) return false
   const { ground, text } = wanted
   const { coordinators, asn } = ground
@@ -113,10 +116,13 @@ async function pass(deps: RoutingKeeperDeps, memory: Memory): Promise<boolean> {
 type Wish = { readonly ground: RoutingGround; readonly text: string }
 
 /** What FRR is to be told now; undefined while the cluster network has no address here. */
-function wish(deps: RoutingKeeperDeps): Wish | undefined {
-  const range = deps.range()
-  if (range === undefined) return undefined
+function wish(deps: RoutingKeeperDeps, { startedAtMs }: Memory): Wish | undefined {
+  const network = deps.range()
+  if (network === undefined) return undefined
   const coordinators = readPeers(deps).map(({ address }) => address)
+  const others = deps.coordinators.filter((name) => name !== deps.ground.node)
+  const isOpen = coordinators.length === others.length || deps.clock.nowMs() - startedAtMs > OPEN_AFTER_MS
+  const range = isOpen ? network : undefined
   const ground = { ...deps.ground, coordinators, range, networks: readNetworks(deps.index) }
   return { ground, text: routingConfiguration(ground) }
 }

@@ -93,7 +93,26 @@ describe('FRR of a node', () => {
     await keeper.stop()
   })
 
+  it('lets nodes in when all coordinators are known, or one of them has not been seen for a while', async () => {
+    expect(routing.running).not.toContain('listen range')
+    await say('hv2')
+    await clock.advance(5000)
+    expect(routing.running).not.toContain('listen range')
+    await say('hv3')
+    await clock.advance(5000)
+    expect(routing.running).toContain('listen range')
+    await keeper.stop()
+  })
+
+  it('lets nodes in after a while also without a coordinator that was never seen', async () => {
+    await say('hv2')
+    for (let passed = 0; passed < 50_000; passed += 10_000) await clock.advance(10_000)
+    expect(routing.running).toContain('listen range')
+    await keeper.stop()
+  })
+
   it('names a coordinator that connected before it was known', async () => {
+    for (let passed = 0; passed < 50_000; passed += 10_000) await clock.advance(10_000)
     routing.dynamic.add('10.90.0.13')
     await say('hv3')
     await clock.advance(5000)
