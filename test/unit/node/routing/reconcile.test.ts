@@ -82,10 +82,11 @@ describe('FRR of a node', () => {
   it('follows the coordinators that are known, and is left alone when only heartbeats change', async () => {
     expect(routing.running).toContain('router bgp 65500')
     await say('hv2')
+    await say('hv3')
     await clock.advance(2000)
     expect(routing.running).toContain(' neighbor 10.90.0.12 peer-group fabric')
     const { reloads } = routing
-    routing.established.add('10.90.0.12')
+    routing.established.add('10.90.0.12').add('10.90.0.13')
     for (let heartbeat = 2; heartbeat < 6; heartbeat += 1) await say('hv2', heartbeat)
     await clock.advance(60_000)
     expect(routing.reloads).toBe(reloads)
