@@ -20,7 +20,7 @@ const SERVICES_TCP = '53, 80'
 
 /**
  * The table, replaced as a whole and at once. `rules-in` sees what is routed into the network, `rules-out` what is routed out of
- * it; packets between two guests of the network are bridged and seen by neither. What is not dropped passes. Of the host itself
+ * it; packets between two guests of the network are bridged and pass both, also where the kernel shows them here (br_netfilter). What is not dropped passes. Of the host itself
  * guests reach the services of their gateway only.
  */
 export function aclTable({ vni }: Network, acls: NetworkAcls): string {
@@ -35,6 +35,7 @@ ${lines(acls.in)}  }
 ${lines(acls.out)}  }
   chain forward {
     type filter hook forward priority 0; policy accept;
+    iifname ${device} oifname ${device} accept
     oifname ${device} jump rules-in
     iifname ${device} jump rules-out
   }

@@ -3,7 +3,7 @@
  * with the test's process.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readlinkSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import { createSystemClock } from '../../src/adapters/clock/system.ts'
 import { FakeLog } from '../../src/adapters/fake/log.ts'
 import { createPrograms } from '../../src/adapters/process/programs.ts'
 import type { Programs } from '../../src/ports/programs.ts'
+import { pollUntil } from '../lab/poll.ts'
 
 const exec = promisify(execFile)
 
@@ -47,6 +48,12 @@ export async function openGuestNetworkRoom(): Promise<GuestNetworkRoom> {
   const dir = mkdtempSync(join(tmpdir(), 'pvc-guest-network-'))
   const names = ['primary', 'guest1', 'guest2'] as const
   const spaces = new Map(names.map((name) => [name as string, openNamespace()]))
+  const own = readlinkSync('/proc/self/ns/net')
+  // Until then a command would change the network of this machine.
+  for (const { pid } of spaces.values())
+    await pollUntil({ what: 'a network namespace', timeoutMs: 10_000, intervalMs: 5 }, async () => {
+      return readlinkSync(`/proc/${pid}/ns/net`) !== own
+    })
   const script = join(dir, 'udhcpc.sh')
   writeFileSync(script, UDHCPC)
   chmodSync(script, 0o755)

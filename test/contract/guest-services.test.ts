@@ -221,18 +221,46 @@ describe('a guest of a network with IPv4', () => {
 })
 
 describe('a guest of a network with IPv6 alone', () => {
-  it('is given an address by DHCPv6, kept with the identity of the server', async () => {
-    const book = new Book()
+  const book = new Book()
+  let dhcp: ReturnType<typeof services>['dhcp']
+  const keep = () =>
+    dhcp.keep([{ network: ip6Only, mtu: 1450, reservations: [] }], bare(ip6Only), book, () => undefined)
+  const ask = async () => {
+    const files = ['-lf', join(room.dir, 'lease6'), '-pf', join(room.dir, 'pid6')]
+    // It only asks: -sf is what would set the address.
+    await room.run('guest1', 'dhclient', '-6', '-1', ...files, '-cf', '/dev/null', '-sf', '/bin/true', 'eth0')
+    await room.run('guest1', 'sh', '-c', `kill $(cat ${join(room.dir, 'pid6')})`)
+  }
+
+  beforeAll(async () => {
     await room.run('primary', 'ip', 'addr', 'add', 'fd91:0:0:64::1/64', 'dev', 'vmbr100')
-    const { dhcp } = services()
-    await dhcp.keep([{ network: ip6Only, mtu: 1450, reservations: [] }], bare(ip6Only), book, () => undefined)
-    try {
-      await pollUntil({ what: 'an address of its own from the prefix', timeoutMs: 15_000 }, async () => {
-        return (await room.run('guest1', 'ip', '-6', 'route', 'show', 'default')).includes('via fe80::1')
-      })
-      expect(await room.run('guest1', 'ip', '-6', 'route', 'show')).toContain('mtu 1450')
-    } finally {
-      await dhcp.stop()
-    }
+    ;({ dhcp } = services())
+    await keep()
+  })
+  afterAll(() => dhcp.stop())
+
+  it('finds its router, and how large a packet may be', async () => {
+    await pollUntil({ what: 'a default route', timeoutMs: 15_000 }, async () => {
+      return (await room.run('guest1', 'ip', '-6', 'route', 'show', 'default')).includes('via fe80::1')
+    })
+    expect(await room.run('guest1', 'ip', '-6', 'route', 'show')).toContain('mtu 1450')
+  })
+
+  it('is given an address, which the next server knows with the identity of the one before', async () => {
+    await ask()
+    const [lease] = await pollUntil({ what: 'the lease in the book', timeoutMs: 5000 }, async () => {
+      const leases = [...book.leases.values()]
+      return leases.length === 1 && leases
+    })
+    expect(lease).toMatchObject({
+      address: expect.stringMatching(/^fd91::64:/),
+      iaid: expect.stringMatching(/^\d+$/),
+    })
+    const duid = book.serverDuid
+    expect(duid).toMatch(/^[0-9a-f:]{20,}$/)
+    await dhcp.stop()
+    await keep()
+    await ask()
+    expect([...book.leases.keys(), book.serverDuid]).toEqual([lease?.address, duid])
   })
 })

@@ -103,8 +103,8 @@ const handover: StoryStep = {
 
 /** Asks the metadata service from the guest. */
 async function askMetadata(lab: Lab, path: string): Promise<string> {
-  // Not wget: the guest's busybox is static and looks no names up.
-  const script = `printf 'GET /${path} HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 3 169.254.169.254 80`
+  // Not wget: the guest's busybox is static and looks no names up. The sending side stays open until the answer is here.
+  const script = `(printf 'GET /${path} HTTP/1.0\\r\\n\\r\\n'; sleep 1) | busybox nc -w 3 169.254.169.254 80`
   const { stdout, stderr } = await inGuest(lab.host(HOME), GUEST.name, script)
   const [head = '', ...body] = stdout.split('\r\n\r\n')
   const status = head.split('\r\n')[0] ?? ''
