@@ -11,27 +11,49 @@ export async function devicesOf(host: Host): Promise<readonly string[]> {
   return stdout.split('\n').filter((name) => /^(vmbr|vxlan|vlan)\d+$/.test(name))
 }
 
-/** Nodes to which a host floods frames of a managed network: those that FRR has told it of. */
-export async function floodedTo(host: Host, vni: number): Promise<number> {
-  const { stdout } = await host.sh(['bridge', 'fdb', 'show', 'dev', `vxlan${vni}`], {
-    timeoutMs: 5000,
-    allowFailure: true,
-  })
-  return stdout.split('\n').filter((line) => line.startsWith('00:00:00:00:00:00 dst')).length
+/** Nodes to which a host floods frames, by managed network: those that FRR has told it of. */
+async function floodedTo(host: Host): Promise<ReadonlyMap<number, number>> {
+  const { stdout } = await host.sh(['bridge', 'fdb', 'show'], { timeoutMs: 10_000 })
+  const counts = new Map<number, number>()
+  for (const [, vni] of stdout.matchAll(/^00:00:00:00:00:00 dev vxlan(\d+) dst /gm))
+    counts.set(Number(vni), (counts.get(Number(vni)) ?? 0) + 1)
+  return counts
 }
 
-/** Waits until a managed network is on all nodes and joined. @returns how long that took, in ms */
-export async function untilJoined(lab: Lab, vni: number, timeoutMs = 30_000): Promise<number> {
+/** Waits until managed networks are on all nodes and joined. @returns how long that took, in ms */
+export async function untilJoined(lab: Lab, vnis: readonly number[], timeoutMs = 30_000): Promise<number> {
   const startMs = performance.now()
   await Promise.all(
     lab.hosts.map((host) =>
-      pollUntil(
-        { what: `network ${vni} joined on ${host.name}`, timeoutMs, intervalMs: 100 },
-        async () => (await floodedTo(host, vni)) === lab.hosts.length - 1,
-      ),
+      pollUntil({ what: `networks ${vnis} joined on ${host.name}`, timeoutMs, intervalMs: 100 }, async () => {
+        const counts = await floodedTo(host)
+        return vnis.every((vni) => counts.get(vni) === lab.hosts.length - 1)
+      }),
     ),
   )
   return performance.now() - startMs
+}
+
+/** Waits until every node has a BGP session with every other: all are coordinators. */
+export async function untilSessions(lab: Lab): Promise<void> {
+  await Promise.all(
+    lab.hosts.map((host) =>
+      pollUntil({ what: `BGP sessions of ${host.name}`, timeoutMs: 60_000, intervalMs: 200 }, async () => {
+        const argv = ['vtysh', '-d', 'bgpd', '-c', 'show bgp l2vpn evpn summary json']
+        const { stdout } = await host.sh(argv, { timeoutMs: 5000, allowFailure: true })
+        return stdout.split('"state":"Established"').length === lab.hosts.length
+      }),
+    ),
+  )
+}
+
+/** Waits until no host has a device of these networks any more. */
+export async function untilGone(lab: Lab, vnis: readonly number[], timeoutMs = 60_000): Promise<void> {
+  const names = new Set(vnis.flatMap((vni) => [`vmbr${vni}`, `vxlan${vni}`, `vlan${vni}`]))
+  await pollUntil({ what: 'all networks gone from all nodes', timeoutMs }, async () => {
+    const devices = (await Promise.all(lab.hosts.map(devicesOf))).flat()
+    return devices.every((name) => !names.has(name))
+  })
 }
 
 /** Devices of a host as far as PVC keeps them. */
@@ -54,7 +76,7 @@ export async function requests(lab: Lab, method: string, vnis: readonly number[]
   const script = `
 const vnis = ${JSON.stringify(vnis)}
 const one = async (vni) => {
-  const body = new URLSearchParams({ vni, description: 'n' + vni, nettype: 'managed', domain: 'n' + vni + '.example.org', ip4_network: '10.100.' + (vni - 900) + '.0/24', mtu: '' })
+  const body = new URLSearchParams({ vni, description: 'n' + vni, nettype: 'managed', domain: 'n' + vni + '.example.org', ip4_network: '10.101.' + (vni - 900) + '.0/24', mtu: '' })
   const url = '${method}' === 'POST' ? '${base}' : '${base}/' + vni
   const response = await fetch(url, { method: '${method}', headers: { 'x-api-key': process.env.KEY }, ...('${method}' === 'POST' ? { body } : {}) })
   if (!response.ok) throw new Error(response.status + ' ' + await response.text())

@@ -4,7 +4,7 @@ import type { Host } from './host.ts'
 import { inGuest, untilAgent } from './in-guest.ts'
 import type { Lab } from './lab.ts'
 import { ensurePool, type MovedGuest, volumeOf } from './moved-guest.ts'
-import { devicesOf, leftovers, requests, stateOf, untilJoined } from './network-devices.ts'
+import { devicesOf, leftovers, requests, stateOf, untilGone, untilJoined, untilSessions } from './network-devices.ts'
 import { pollUntil } from './poll.ts'
 import { lossOf, startPings } from './steady-ping.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
@@ -20,19 +20,6 @@ async function hostOf(lab: Lab, guest: Guest): Promise<Host> {
   const { stdout } = await lab.pvc(['-q', 'vm', 'info', guest.name, '-f', 'json'])
   const { node }: { node: string } = JSON.parse(stdout)
   return lab.host(node)
-}
-
-/** Every node has a session with every other: all are coordinators. */
-async function untilSessions(lab: Lab): Promise<void> {
-  await Promise.all(
-    lab.hosts.map((host) =>
-      pollUntil({ what: `BGP sessions of ${host.name}`, timeoutMs: 60_000, intervalMs: 200 }, async () => {
-        const argv = ['vtysh', '-d', 'bgpd', '-c', 'show bgp l2vpn evpn summary json']
-        const { stdout } = await host.sh(argv, { timeoutMs: 5000, allowFailure: true })
-        return stdout.split('"state":"Established"').length === lab.hosts.length
-      }),
-    ),
-  )
 }
 
 const added: StoryStep = {
@@ -57,7 +44,7 @@ const added: StoryStep = {
       `${shop.prefix}.0/24`,
     ])
     const toldMs = performance.now() - startMs
-    const joinedMs = await untilJoined(lab, shop.vni)
+    const joinedMs = await untilJoined(lab, [shop.vni])
     await lab.pvc(['-q', 'network', 'add', '300', '-p', 'bridged', '-d', 'office'])
     await Promise.all(
       lab.hosts.map((host) =>
@@ -163,7 +150,7 @@ async function untilReachable(lab: Lab): Promise<void> {
     const { stdout } = await lab.host('hv3').sh(argv, { timeoutMs: 5000, allowFailure: true })
     return stdout.includes(' 20 received')
   })
-  await untilJoined(lab, shop.vni)
+  await untilJoined(lab, [shop.vni])
 }
 
 const repaired: StoryStep = {
@@ -217,14 +204,11 @@ const many: StoryStep = {
     const before = await Promise.all(lab.hosts.map(leftovers))
     const startMs = performance.now()
     await requests(lab, 'POST', vnis)
-    for (const vni of vnis) await untilJoined(lab, vni, 60_000)
+    await untilJoined(lab, vnis, 60_000)
     const addedMs = performance.now() - startMs
     const removeMs = performance.now()
     await requests(lab, 'DELETE', vnis)
-    await pollUntil({ what: 'all networks gone from all nodes', timeoutMs: 60_000 }, async () => {
-      const devices = (await Promise.all(lab.hosts.map(devicesOf))).flat()
-      return devices.every((name) => !/9\d\d$/.test(name))
-    })
+    await untilGone(lab, vnis)
     const removedMs = performance.now() - removeMs
     const after = await pollUntil({ what: 'no leftovers', timeoutMs: 10_000 }, async () => {
       const now = await Promise.all(lab.hosts.map(leftovers))
@@ -246,7 +230,7 @@ const rebooted: StoryStep = {
       async () => (await stateOf(host)) === before,
     )
     const devicesMs = performance.now() - startMs
-    await untilJoined(lab, shop.vni, 60_000)
+    await untilJoined(lab, [shop.vni], 60_000)
     return `devices after ${seconds(devicesMs)}, joined after ${seconds(performance.now() - startMs)}`
   },
 }

@@ -74,7 +74,7 @@ export function createNetworkLinks(deps: NetworkLinksDeps): NetworkLinks {
   }
 }
 
-/** Leases and reservations change often, and mean nothing to devices. */
+/** Leases and reservations below a network change often, and mean nothing to devices. */
 function isOfNetwork(path: string): boolean {
   const above = `${tree.networks.path}/`
   return path.startsWith(above) && !path.slice(above.length).includes('/')

@@ -1,56 +1,97 @@
-/** The devices of a network are made when the network is, not at the next slow look. */
-import { expect, it } from 'vitest'
-import type { LinkChange } from '../../../../src/model/link.ts'
-import { createNetworkLinks } from '../../../../src/node/network/reconcile.ts'
-import { managedNetwork, NetworkWorld } from '../../coordinator/network/network-world.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { ManualClock, settle } from '../../../../src/adapters/fake/clock.ts'
+import { FakeLinks } from '../../../../src/adapters/fake/links.ts'
+import { FakeLog } from '../../../../src/adapters/fake/log.ts'
+import { FakeEnsemble } from '../../../../src/adapters/fake/store.ts'
+import { Network, Vni } from '../../../../src/model/network.ts'
+import { createFaultBoard } from '../../../../src/node/faults.ts'
+import { createNetworkLinks, type NetworkLinks } from '../../../../src/node/network/reconcile.ts'
+import type { StoreSession } from '../../../../src/ports/store.ts'
+import { TREE_DIRS, tree } from '../../../../src/schema/tree.ts'
+import { createIndex } from '../../../../src/view/index.ts'
+import { networksCollection } from '../../../../src/view/tree-collections.ts'
 
-it('acts at once when a network is added or changed, and not when a lease is', async () => {
-  const world = await NetworkWorld.create([])
-  const changes: LinkChange[][] = []
-  let looks = 0
-  const underlay = {
-    index: 1,
-    name: 'br0',
-    kind: 'bridge',
-    mac: '',
-    mtu: 1500,
-    isUp: true,
-    master: undefined,
-    alias: '',
+const ground = { nodeNumber: 11, clusterAddress: '10.90.0.11', underlayMtu: 1500, bridgeMtu: 1500 }
+
+function network(vni: number, over: object = {}): Network {
+  const base = {
+    vni,
+    generation: 1,
+    description: `net${vni}`,
+    type: 'managed',
+    mtu: null,
+    domain: 'd',
+    nameServers: [],
   }
-  const keeper = createNetworkLinks({
-    ground: {
-      nodeNumber: 1,
-      clusterAddress: '10.0.0.1',
-      underlayDevice: 'br0',
-      underlayMtu: 1500,
-      bridgeDevice: undefined,
-      bridgeMtu: 1500,
-    },
-    index: world.index,
-    links: {
-      list: async () => {
-        looks += 1
-        return [{ ...underlay, tag: undefined }]
-      },
-      apply: async (those) => {
-        changes.push([...those])
-        return []
-      },
-      keep: async () => [],
-      subscribe: () => () => undefined,
-      close: () => undefined,
-    },
-    faults: world.faults,
-    clock: world.clock,
-    log: world.log,
-  })
+  return Network.parse({ ...base, ip4: null, ip6: null, ...over })
+}
+
+let clock: ManualClock
+let writer: StoreSession
+let links: FakeLinks
+let keeper: NetworkLinks
+let faults: ReturnType<typeof createFaultBoard>
+let looks: number
+
+beforeEach(async () => {
+  clock = new ManualClock()
+  const log = new FakeLog()
+  const ensemble = new FakeEnsemble({ clock })
+  writer = await ensemble.connect().connected(0)
+  await writer.ensure(TREE_DIRS)
+  const index = createIndex({ store: ensemble.connect(), clock, log, collections: [networksCollection()] })
+  links = new FakeLinks(['lo', 'eth0'])
+  looks = 0
+  const list = links.list.bind(links)
+  links.list = async () => {
+    looks += 1
+    return list()
+  }
+  faults = createFaultBoard(clock)
+  const devices = { underlayDevice: 'eth0', bridgeDevice: undefined }
+  keeper = createNetworkLinks({ ground: { ...ground, ...devices }, index, links, faults, clock, log })
   keeper.start()
-  await world.clock.advance(10)
-  await world.add(managedNetwork(100))
-  expect(changes.at(-1)?.map(({ kind, name }) => `${kind} ${name}`)).toContain('add-bridge vmbr100')
-  const before = looks
-  await world.lease(100, '10.0.100.9')
-  expect(looks).toBe(before)
-  await keeper.stop()
+  await settle()
+})
+
+const names = async () => (await links.list()).map(({ name }) => name)
+
+describe('the devices of a node', () => {
+  it('follow networks at once, without waiting for the next rescan', async () => {
+    await writer.create(tree.network(Vni.parse(100)).spec, network(100))
+    await settle()
+    expect(await names()).toEqual(['lo', 'eth0', 'vmbr100', 'vxlan100'])
+    await writer.remove(tree.network(Vni.parse(100)).spec.path)
+    await settle()
+    expect(await names()).toEqual(['lo', 'eth0'])
+    await keeper.stop()
+  })
+
+  it('are repaired soon after somebody changed them', async () => {
+    await writer.create(tree.network(Vni.parse(100)).spec, network(100))
+    await settle()
+    await links.apply([{ kind: 'remove', name: 'vxlan100' }])
+    await clock.advance(1000)
+    expect(await names()).toContain('vxlan100')
+    await keeper.stop()
+  })
+
+  it('are looked at rarely while nothing changes', async () => {
+    await writer.create(tree.network(Vni.parse(100)).spec, network(100))
+    await clock.advance(1000)
+    const before = looks
+    for (let passed = 0; passed < 60_000; passed += 10_000) await clock.advance(10_000)
+    expect(looks - before).toBe(2)
+    await keeper.stop()
+  })
+
+  it('that cannot be had are a fault as long as that lasts', async () => {
+    await writer.create(tree.network(Vni.parse(7)).spec, network(7, { type: 'bridged' }))
+    await settle()
+    expect(faults.list().map(({ id }) => id)).toEqual(['NETWORK_MISSING:7'])
+    await writer.remove(tree.network(Vni.parse(7)).spec.path)
+    await settle()
+    expect(faults.list()).toEqual([])
+    await keeper.stop()
+  })
 })
