@@ -21,6 +21,9 @@ export type FencingLinks = {
   readonly vault: PowerVault | undefined
 }
 
+/** Looking at locks changes nothing, so it may outlive a reign; Ceph serves what a dead host served after some seconds. */
+const LOOK_MS = 5000
+
 /** Makes the duties; nothing runs before the first reign. */
 export function createFencing(
   config: LoadedConfig,
@@ -44,7 +47,7 @@ export function createFencing(
       coordinators: cluster.coordinators,
     },
     storage,
-    ceph: createCephCli({ user, configFile, deadlineMs: fencing.cephTimeoutMs }),
+    ceph: createCephCli({ user, configFile, deadlineMs: fencing.cephTimeoutMs, readDeadlineMs: LOOK_MS }),
     power,
     unseal(node, document) {
       if (vault !== undefined) return vault.open(node, document)

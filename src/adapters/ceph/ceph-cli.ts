@@ -13,6 +13,8 @@ export type CephCliOptions = {
   readonly configFile: string
   /** Bound of a quick command; default 10 s. */
   readonly deadlineMs?: number
+  /** Bound of looking at locks and clients of a volume, which waits while its OSDs agree who serves it; default as deadlineMs. */
+  readonly readDeadlineMs?: number
   /** Bound of removing a volume, which grows with its data; default 10 min. */
   readonly removeDeadlineMs?: number
   /** Default: real processes. */
@@ -34,12 +36,13 @@ const JSON_OUT = ['--format', 'json'] as const
 export function createCephCli(options: CephCliOptions): Ceph {
   const { user, configFile, run: start = runCommand, deadlineMs = DEFAULT_DEADLINE_MS } = options
   const removeDeadlineMs = options.removeDeadlineMs ?? DEFAULT_REMOVE_DEADLINE_MS
+  const readDeadlineMs = options.readDeadlineMs ?? deadlineMs
   const run = (command: CephCommand) => runCephTool({ run: start, user, configFile, deadlineMs }, command)
   const rbd = (what: string, args: readonly string[], longMs?: number) =>
     run({ tool: 'rbd', what, args, ...(longMs === undefined ? {} : { deadlineMs: longMs }) })
   const ceph = (what: string, args: readonly string[]) => run({ tool: 'ceph', what, args: [...args, ...JSON_OUT] })
   const watchers = async (volume: string) =>
-    parseWatchers(await rbd(`looking for clients of volume ${volume}`, ['status', volume, ...JSON_OUT]))
+    parseWatchers(await rbd(`looking for clients of volume ${volume}`, ['status', volume, ...JSON_OUT], readDeadlineMs))
   const removeLock = async (volume: string, lock: VolumeLock, options: readonly string[]) => {
     try {
       await rbd(`breaking lock "${lock.lockId}" of volume ${volume}`, [
@@ -97,7 +100,8 @@ export function createCephCli(options: CephCliOptions): Ceph {
       return parseVolumeInfo(await rbd(`reading volume ${name}`, ['info', name, ...JSON_OUT]))
     },
     async locks(volume) {
-      return parseLocks(await rbd(`looking for locks of volume ${volume}`, ['lock', 'ls', volume, ...JSON_OUT]))
+      const args = ['lock', 'ls', volume, ...JSON_OUT]
+      return parseLocks(await rbd(`looking for locks of volume ${volume}`, args, readDeadlineMs))
     },
     watchers,
     async blocklistClient(address, expireS) {

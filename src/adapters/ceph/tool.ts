@@ -22,6 +22,9 @@ export type CephCommand = {
   readonly signal?: AbortSignal | undefined
 }
 
+/** A tool gives up on a silent monitor or OSD after this time, however long the work itself may take. */
+const MAX_WAIT_MS = 10_000
+
 /** Exit codes are errno values (rbd, rados, ceph 16). 39: an image that has snapshots cannot be removed. */
 const CODE_BY_EXIT: Readonly<Record<number, ErrorCode>> = {
   2: 'PVC_CEPH_NOT_FOUND',
@@ -42,7 +45,7 @@ export async function runCephTool(options: CephToolOptions, command: CephCommand
   const deadlineMs = command.deadlineMs ?? options.deadlineMs
   const outcome = await options.run({
     file: command.tool,
-    args: [...connectionArgs(options, command.tool), ...command.args],
+    args: [...connectionArgs(options, command.tool, deadlineMs), ...command.args],
     deadlineMs,
     ...(command.signal === undefined ? {} : { signal: command.signal }),
   })
@@ -50,8 +53,8 @@ export async function runCephTool(options: CephToolOptions, command: CephCommand
   throw cephError(command, deadlineMs, outcome)
 }
 
-function connectionArgs(options: CephToolOptions, tool: CephCommand['tool']): readonly string[] {
-  const waitS = String(Math.max(1, Math.floor(options.deadlineMs / 1000) - 1))
+function connectionArgs(options: CephToolOptions, tool: CephCommand['tool'], deadlineMs: number): readonly string[] {
+  const waitS = String(Math.max(1, Math.floor(Math.min(deadlineMs, MAX_WAIT_MS) / 1000) - 1))
   const who = ['--id', options.user, '--conf', options.configFile]
   if (tool === 'ceph') return [...who, '--connect-timeout', waitS]
   // Without these a tool waits for ever on a dead monitor or a frozen OSD.

@@ -1,10 +1,11 @@
 import { Limiter } from '../../base/limiter.ts'
 import { withDecision } from '../../model/decision.ts'
-import type { VmSpec, VmStatus } from '../../model/domain.ts'
+import type { VmStatus } from '../../model/domain.ts'
 import { errorChain, hasCode } from '../../model/errors.ts'
 import type { Victim } from '../../model/fence.ts'
 import type { NodeName, VmUuid } from '../../model/ids.ts'
 import type { Placement } from '../../model/placement.ts'
+import type { VolumeLock } from '../../model/storage.ts'
 import { clientIp } from '../../model/storage-address.ts'
 import type { Ceph } from '../../ports/ceph.ts'
 import type { Log } from '../../ports/log.ts'
@@ -63,6 +64,8 @@ async function applyStep(
   }
   if (step.kind === 'wait' || versions === undefined) return victim('waiting', reason)
   try {
+    const refused = step.kind === 'move' ? await breakLocks(context, step) : undefined
+    if (refused !== undefined) return victim('waiting', refused)
     const done = await context.irreversible(`move the record of VM ${name}`, () => write(context, step, versions))
     if (done.kind === 'refused') return victim('waiting', done.reason)
     if (step.kind === 'end-migration') return victim('waiting', reason)
@@ -82,7 +85,6 @@ async function applyStep(
 async function write(context: RecoveryContext, step: RecoveryStep, versions: Versions): Promise<void> {
   const { session } = context
   const keys = tree.vm(step.uuid)
-  if (step.kind === 'move') await breakLocks(context, step.volumes)
   if (step.kind === 'move' || step.kind === 'release') {
     if (step.spec !== undefined && versions.spec !== undefined) await session.set(keys.spec, step.spec, versions.spec)
     await keepDecision(context, step.uuid, step.kind === 'move' ? step.target : null, step.placement)
@@ -90,20 +92,28 @@ async function write(context: RecoveryContext, step: RecoveryStep, versions: Ver
   if (step.kind !== 'wait') await session.set<VmStatus>(keys.status, step.status, versions.status)
 }
 
-/** Breaks what the dead clients of the fenced node left; the lock of anybody else stays, and the start says whose it is. */
+/**
+ * Breaks what the dead clients of the fenced node left; the lock of anybody else stays, and the start says whose it is. They
+ * are looked at before the gate: that changes nothing, and takes as long as Ceph needs to serve what the dead host served.
+ * @returns why it may not be done now
+ */
 async function breakLocks(
-  { ceph, addresses, isCephUsable, log }: RecoveryContext,
-  volumes: VmSpec['rbdList'],
-): Promise<void> {
-  if (!isCephUsable) return
-  await Promise.all(
-    volumes.map(async (volume) => {
-      for (const lock of await ceph.locks(volume)) {
-        if (addresses.includes(clientIp(lock.address))) await ceph.breakLock(volume, lock)
-        else log.warn({ volume, lock }, 'a volume is locked by a client that is not fenced; the lock stays')
-      }
-    }),
+  { ceph, addresses, isCephUsable, irreversible, log }: RecoveryContext,
+  { name, volumes }: Extract<RecoveryStep, { kind: 'move' }>,
+): Promise<string | undefined> {
+  if (!isCephUsable) return undefined
+  const held = await Promise.all(
+    volumes.map(async (volume) => (await ceph.locks(volume)).map((lock) => ({ volume, lock }))),
   )
+  const isDead = ({ lock }: { readonly lock: VolumeLock }) => addresses.includes(clientIp(lock.address))
+  for (const each of held.flat())
+    if (!isDead(each)) log.warn(each, 'a volume is locked by a client that is not fenced; the lock stays')
+  const dead = held.flat().filter(isDead)
+  if (dead.length === 0) return undefined
+  const done = await irreversible(`break the locks of VM ${name}`, () =>
+    Promise.all(dead.map(({ volume, lock }) => ceph.breakLock(volume, lock))),
+  )
+  return done.kind === 'refused' ? done.reason : undefined
 }
 
 /** For `pvc vm why`. What was decided is carried out whether or not this can be kept. */

@@ -21,14 +21,14 @@ alive() {
 }
 links() { ls "$dir/links"; }
 off() {
-  # Without power the watchdog does not count.
-  [ ! -p "$dir/watchdog" ] || printf V 1<>"$dir/watchdog"
   [ "$1" = crash ] || for net in $(links); do ip link del "$host-$net" 2>/dev/null; done
   if alive; then
     kill -KILL "$pid"
     for _ in $(seq 500); do alive || break; nap; done
     alive && { echo "$host does not die" >&2; return 1; }
   fi
+  # Without power the watchdog does not count. Only now: the guard would start it again with its next feed.
+  [ ! -p "$dir/watchdog" ] || printf V 1<>"$dir/watchdog"
   rm -f "$dir/pid" "$dir/ready"
   for net in $(links); do ip link del "$host-$net" 2>/dev/null; done
   return 0
