@@ -2,6 +2,7 @@
 import type { Host } from '../lab/host.ts'
 import { type Lab, startLab } from '../lab/lab.ts'
 import { requests, untilGone, untilJoined, untilSessions } from '../lab/network-devices.ts'
+import { pollUntil } from '../lab/poll.ts'
 import { percentile, type Report } from './figure.ts'
 
 const rounds = 5
@@ -36,7 +37,9 @@ async function cpuMs(host: Host): Promise<number> {
 /** CPU time of one node's pvcnoded a minute, while nothing changes. */
 async function idleCpuMs(host: Host): Promise<number> {
   const before = await cpuMs(host)
-  await new Promise((resolve) => setTimeout(resolve, idleS * 1000))
+  const endMs = performance.now() + idleS * 1000
+  const window = { what: 'the end of the measurement', timeoutMs: idleS * 2000, intervalMs: 1000 }
+  await pollUntil(window, async () => performance.now() >= endMs)
   return ((await cpuMs(host)) - before) * (60 / idleS)
 }
 
