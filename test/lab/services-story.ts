@@ -125,7 +125,7 @@ const metadata: StoryStep = {
       return text.startsWith('#cloud-config') && text
     })
     // The address of a reservation that belongs to somebody else.
-    await lab.pvc(['-q', 'network', 'dhcp', 'add', VNI, 'other', '10.100.10.50', '52:54:00:00:10:50'])
+    await lab.pvc(['-q', 'network', 'dhcp', 'add', VNI, '10.100.10.50', 'other', '52:54:00:00:10:50'])
     const steal =
       'ip addr add 10.100.10.50/32 dev eth0; ip route add 169.254.169.254 dev eth0 via 10.100.10.1 src 10.100.10.50'
     await inGuest(lab.host(HOME), GUEST.name, steal)
