@@ -83,7 +83,7 @@ async function lostPings(lab: Lab, target: string, count: number): Promise<numbe
 }
 
 const handover: StoryStep = {
-  title: 'a planned handover there and back: no packet to the gateway or beyond is lost',
+  title: 'a planned handover there and back: no packet to the gateway is lost',
   async run(lab) {
     const targets = [GATEWAY, outsideAddress]
     for (const target of targets) {
