@@ -84,7 +84,10 @@ const one = async (vni) => {
 const start = performance.now()
 while (vnis.length > 0) await Promise.all(vnis.splice(0, 4).map(one))
 console.log(performance.now() - start)`
-  const { stdout } = await lab.sh([process.execPath, '-e', script], { timeoutMs: 120_000, env: { KEY: key } })
+  const { stdout } = await lab.sh([process.execPath, '-e', script], {
+    timeoutMs: 60_000 + vnis.length * 3000,
+    env: { KEY: key },
+  })
   return Number(stdout)
 }
 
