@@ -29,10 +29,17 @@ const AUTO_ON_MS = 3000
 
 export class SimBmcs implements Power {
   readonly flaws = new Map<string, BmcFlaw>()
+  /** Everything was made good: a slow controller does not act any more on what it was told before. */
+  #isGood = false
   readonly #options: BmcOptions
 
   constructor(options: BmcOptions) {
     this.#options = options
+  }
+
+  makeGood(): void {
+    this.flaws.clear()
+    this.#isGood = true
   }
 
   status(_access: PowerAccess, call: PowerCall): Promise<PowerAnswer> {
@@ -67,6 +74,7 @@ export class SimBmcs implements Power {
   #after([low, high]: readonly [number, number], machine: string, isOn: boolean): void {
     const { engine, random, power } = this.#options
     engine.after(random.int(low, high), `${machine}: power ${isOn ? 'on' : 'off'}`, () => {
+      if (this.#isGood && low === SLOW_MS[0]) return
       engine.note(`  ${machine}: its BMC switches it ${isOn ? 'on' : 'off'}`)
       power(machine, isOn)
     })

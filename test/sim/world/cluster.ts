@@ -228,7 +228,7 @@ export class Cluster {
     this.slowWrites = 0
     this.strike = () => undefined
     this.#late.clear()
-    this.bmcs.flaws.clear()
+    this.bmcs.makeGood()
     this.ceph.lagMs = 800
     this.ceph.isStalled = false
     for (const host of this.hosts) {
