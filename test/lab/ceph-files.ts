@@ -81,6 +81,9 @@ mon_osd_down_out_interval = 600
 osd_heartbeat_interval = 1
 osd_heartbeat_grace = 6
 mon_lease = 2
+# An OSD whose monitor died with its host looks for another one within seconds: disks stand still until it has (default 30 s).
+mon_client_ping_interval = 2
+mon_client_ping_timeout = 5
 rbd_default_features = 61
 [mon]
 mon_data = ${dir}/mon.$id
