@@ -131,7 +131,8 @@ describe('as primary', () => {
 })
 
 const node = fc.constantFrom(A, B, C)
-const time = fc.integer({ min: 0, max: 20_000 })
+const LATEST_MS = 20_000
+const time = fc.integer({ min: 0, max: LATEST_MS })
 const anySnapshot: fc.Arbitrary<ElectionSnapshot> = fc.record({
   self: fc.constant(A),
   nowMs: time,
@@ -166,7 +167,7 @@ describe('whatever a coordinator sees', () => {
           expect(seen.contactAgeMs).toBeLessThanOrEqual(FRESH_CONTACT_MS)
         }
         if (decision.kind === 'wait' && decision.wakeInMs !== undefined)
-          expect(decision.wakeInMs).toBeLessThanOrEqual(Math.max(YIELD_MS, PREPARE_MS, seen.nowMs + 20_000))
+          expect(decision.wakeInMs).toBeLessThanOrEqual(Math.max(YIELD_MS, seen.nowMs + LATEST_MS + PREPARE_MS))
         if (['name-successor', 'hand-over', 'answer'].includes(decision.kind)) expect(seen.reign).toBe('reigning')
         if (decision.kind === 'name-successor') expect(decision.node).not.toBe(A)
       }),
