@@ -159,8 +159,9 @@ class LinkMonitor {
 
   #start(): void {
     if (this.#isClosed) return
-    const [file = '', ...args] = [...(this.#options.prefix ?? []), 'ip', '-oneline', 'monitor', 'link']
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+    // It notices only at its next line that nobody reads it any more, so the kernel ends it with this daemon.
+    const args = ['--pdeathsig', 'KILL', '--', ...(this.#options.prefix ?? []), 'ip', '-oneline', 'monitor', 'link']
+    const child = spawn('setpriv', args, { stdio: ['ignore', 'pipe', 'ignore'] })
     this.#child = child
     child.stdout.on('data', () => {
       this.#failures = 0
