@@ -82,7 +82,8 @@ describe('inherited descriptors', () => {
       const open = readdirSync('/proc/self/fd').map((fd) => { try { return readlinkSync('/proc/self/fd/' + fd) } catch { return '' } })
       const text = await promises.readFile('/proc/self/comm', 'utf8')
       console.log(JSON.stringify({ closed, leaked: open.some((path) => path.endsWith('leaked.lock')), text: text.trim() }))`)
-    expect(JSON.parse(output)).toEqual({ closed: [3], leaked: false, text: 'node' })
+    // Whoever started the tests may have left more open than this test did.
+    expect(JSON.parse(output)).toEqual({ closed: expect.arrayContaining([3]), leaked: false, text: 'node' })
   })
 
   it('children inherit nothing after setCloexecFrom', () => {
