@@ -19,9 +19,9 @@ const steps = [
   { name: 'quick', projects: quickProjects, limitS: 300 },
   { name: 'seeds', command: ['node', '--import', 'tsx', 'test/sim/seeds.ts', '--runs', '2000'], limitS: 600 },
   { name: 'model', command: ['node', '--import', 'tsx', 'test/model/check.ts'], limitS: 300 },
-  { name: 'contract', projects: ['contract'], limitS: 1200, slow: true },
+  { name: 'contract', projects: ['contract'], limitS: 1500, slow: true },
   // A lab that a story started ends with the story's process, so a killed run leaves nothing behind.
-  { name: 'lab', projects: ['lab'], limitS: 2400, slow: true },
+  { name: 'lab', projects: ['lab'], limitS: 3300, slow: true },
 ]
 
 /** Runs a command to its end or its limit, then ends all of its process group. */
