@@ -1,6 +1,8 @@
 /** A story as a vitest suite: one lab, one test a step, logs kept on failure, nothing left behind. */
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { guestState } from './guest-state.ts'
 import { type Lab, type LabOptions, startLab } from './lab.ts'
 import { repoDir } from './plan.ts'
 import { runStep, type StoryStep, seconds } from './story.ts'
@@ -17,19 +19,26 @@ export function describeStory(
     let lab: Lab | undefined
     let before: Awaited<ReturnType<typeof machineTraces>>
     let hasFailed = false
+    let guests = ''
 
     beforeAll(async () => {
       before = await machineTraces()
       lab = await startLab({ ...options, name, say: (line) => console.log(line) })
     }, 180_000)
 
-    afterEach(({ task }) => {
-      if (task.result?.state === 'fail') hasFailed = true
-    })
+    afterEach(async ({ task }) => {
+      if (task.result?.state !== 'fail' || hasFailed) return
+      hasFailed = true
+      if (lab !== undefined) guests = await guestState(lab).catch((error: unknown) => `not to be had: ${error}`)
+    }, 60_000)
 
     afterAll(async () => {
       if (lab === undefined) return
-      if (hasFailed) lab.collect(join(repoDir, '.cache', 'lab-failures', `${name}-${Date.now()}`))
+      if (hasFailed) {
+        const folder = join(repoDir, '.cache', 'lab-failures', `${name}-${Date.now()}`)
+        lab.collect(folder)
+        writeFileSync(join(folder, 'guests.txt'), guests)
+      }
       if (process.env['LAB_KEEP'] === '1') return
       await lab.down()
       const left = newTraces(before, await machineTraces(), (process) => process.includes(name))
