@@ -69,7 +69,7 @@ const PARALLEL_STARTS = 4
 const PROGRESS_RETRY_MS = 500
 const PROGRESS_RESCAN_MS = 5000
 /** Bounds of the steps of an orderly stop; together below systemd's patience of 30 s, less what the coordinator part may take. */
-const STOP_DOMAINS_MS = 6000
+const STOP_DOMAINS_MS = 12_000
 const STOP_WRITE_MS = 4000
 const STOP_CLOSE_MS = 2000
 

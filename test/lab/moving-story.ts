@@ -1,6 +1,7 @@
 /** The story of moving: a guest changes places live, and stays one guest whatever happens to the move. */
 
 import { startBlackoutMeter } from './blackout.ts'
+import { bringBack, takeCut, told, untilRecovered } from './failover.ts'
 import type { Lab } from './lab.ts'
 import {
   certifications,
@@ -216,13 +217,33 @@ const sourceCut: StoryStep = {
   },
 }
 
+async function untilAllRun(lab: Lab): Promise<void> {
+  await pollUntil({ what: 'every node in daemon state run', timeoutMs: 60_000 }, async () =>
+    (await nodeViews(lab)).every((node) => node.daemon_state === 'run'),
+  )
+}
+
+const sourceCutInCopy: StoryStep = {
+  title: 'power-cut of the source in the middle of the copy: the copy never runs, the guest is started anew',
+  async run(lab) {
+    await untilAllRun(lab)
+    const source = await placeOf(lab, guest)
+    await lab.pvc(['-q', 'vm', 'migrate', vm, '-t', otherOf(source), '--force-live', ...slow])
+    await untilCopying(lab, guest, source)
+    const cut = takeCut(lab, [guest])
+    await lab.host(source).power('off')
+    const failover = await untilRecovered(lab, [guest], source, cut)
+    await expectOnlyAt(lab, guest, await placeOf(lab, guest), undefined)
+    await bringBack(lab, source, [guest])
+    return `${told(failover)}; home again`
+  },
+}
+
 const removed: StoryStep = {
   title: 'a VM removed in the middle of a move leaves nothing anywhere',
   async run(lab) {
     const source = await placeOf(lab, guest)
-    await pollUntil({ what: 'every node in daemon state run', timeoutMs: 30_000 }, async () =>
-      (await nodeViews(lab)).every((node) => node.daemon_state === 'run'),
-    )
+    await untilAllRun(lab)
     await lab.pvc(['-q', 'vm', 'move', vm, '-t', otherOf(source), ...slow])
     await untilCopying(lab, guest, source)
     const startMs = performance.now()
@@ -251,5 +272,6 @@ export const movingTroubles: readonly StoryStep[] = [
   copyCut,
   targetCut,
   sourceCut,
+  sourceCutInCopy,
   removed,
 ]

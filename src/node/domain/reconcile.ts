@@ -1,5 +1,5 @@
 import { sleep } from '../../base/clock.ts'
-import { withDeadline } from '../../base/deadline.ts'
+import { DeadlineError } from '../../base/deadline.ts'
 import { Reconciler } from '../../base/reconciler.ts'
 import { errorChain, hasCode } from '../../model/errors.ts'
 import type { VmUuid } from '../../model/ids.ts'
@@ -17,7 +17,9 @@ const RETRY_MS = 2000
 /** A pass does so many steps at most before it gives way; the next pass goes on. */
 const MAX_STEPS = 12
 /** So long a stop waits for libvirt to call a copy off, or for a copy that is complete to be handed over. */
-const LEAVE_MS = 3000
+const LEAVE_MS = 10_000
+/** A copy that libvirt still prepares cannot be called off yet: it is asked again after this. */
+const LEAVE_AGAIN_MS = 500
 const LEAVE_LOOK_MS = 20
 
 /** Actions whose effect comes later: looking again at once would only repeat them. */
@@ -80,8 +82,12 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
     const { clock } = ports
     const endMs = clock.nowMs() + LEAVE_MS
     log.info({}, 'calling the copy off, because this daemon ends')
-    await ports.hypervisor.abortMigration(uuid)
-    await withDeadline(clock, LEAVE_MS, 'the end of a copy', copies.ended())
+    for (let isOver = false; !isOver; ) {
+      await ports.hypervisor.abortMigration(uuid)
+      const ended = copies.ended().then(() => true)
+      isOver = await Promise.race([ended, sleep(clock, LEAVE_AGAIN_MS).then(() => false)])
+      if (!isOver && clock.nowMs() >= endMs) throw new DeadlineError('the end of a copy', LEAVE_MS)
+    }
     if (copies.look().copyCall?.error !== undefined) return
     do {
       await pass()

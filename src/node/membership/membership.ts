@@ -15,7 +15,8 @@ import type { RawNode, Store, StoreSession } from '../../ports/store.ts'
 import type { Key } from '../../schema/key.ts'
 import { tree } from '../../schema/tree.ts'
 import type { FaultBoard } from '../faults.ts'
-import { type AliveDecision, decideAlive, decideCertification, decideLife } from './decide.ts'
+import { applyAlive } from './alive.ts'
+import { decideAlive, decideCertification, decideLife } from './decide.ts'
 import { type Registration, register } from './registration.ts'
 
 /** The right to write about this node: its `alive` stands in this very session. */
@@ -240,23 +241,9 @@ export class Membership {
       const decision = decideAlive({ sessionId: session.id, life, machineId, alive })
       if (decision.kind === 'owned') return undefined
       if (decision.kind === 'wait') return decision.reason
-      await this.#applyAlive(session, life, decision)
+      await applyAlive(session, this.#keys.alive, { life, ...(machineId === undefined ? {} : { machineId }) }, decision)
     }
     return 'its proof of life is changed again and again: does another pvcnoded run under this name?'
-  }
-
-  async #applyAlive(session: StoreSession, life: LifeId, decision: AliveDecision): Promise<void> {
-    const { machineId } = this.#options
-    const value = { life, ...(machineId === undefined ? {} : { machineId }) }
-    const key = this.#keys.alive
-    try {
-      if (decision.kind === 'create') await session.create(key, value, 'ephemeral')
-      else if (decision.kind === 'remove') await session.remove(key.path, decision.version)
-      else if (decision.kind === 'update') await session.set(key, value, decision.version)
-    } catch (error) {
-      // Somebody was quicker, e.g. the old session expired: the next look tells.
-      if (!hasCode(error, 'PVC_STORE_EXISTS', 'PVC_STORE_MISSING', 'PVC_STORE_VERSION')) throw error
-    }
   }
 
   #onError(error: unknown): void {
