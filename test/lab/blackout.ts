@@ -1,8 +1,6 @@
 /** How long a guest is silent, seen from the machine room: the longest gap between answers to a quick ping. */
 import type { Lab } from './lab.ts'
 
-const intervalMs = 10
-
 /** A running measurement; `end` stops it and gives the longest silence in ms. */
 export type BlackoutMeter = { end(): Promise<number> }
 
@@ -12,13 +10,15 @@ export function parsePingTimes(output: string): number[] {
 }
 
 /** Longest gap between answers beyond the interval at which they were asked for. */
-export function longestSilenceMs(times: readonly number[]): number {
+export function longestSilenceMs(times: readonly number[], intervalMs: number): number {
   const gaps = times.slice(1).map((time, index) => time - (times[index] ?? time))
   return Math.max(0, Math.max(0, ...gaps) - intervalMs)
 }
 
-/** Begins to ping an address; ends by itself after `limitS`. @throws Error at its end when there were hardly any answers */
-export function startBlackoutMeter(lab: Lab, address: string, limitS = 60): BlackoutMeter {
+const limitS = 60
+
+/** Begins to ping an address; ends by itself after a minute. @throws Error at its end when there were hardly any answers */
+export function startBlackoutMeter(lab: Lab, address: string, intervalMs = 10): BlackoutMeter {
   const pidFile = `/run/ping-${address}.pid`
   const script = `echo $$ > ${pidFile}; exec ping -D -n -i ${intervalMs / 1000} -w ${limitS} ${address}`
   const ping = lab.sh(['bash', '-c', script], { allowFailure: true, timeoutMs: (limitS + 5) * 1000 })
@@ -27,7 +27,7 @@ export function startBlackoutMeter(lab: Lab, address: string, limitS = 60): Blac
       await lab.sh(['bash', '-c', `kill -INT $(cat ${pidFile})`], { allowFailure: true })
       const times = parsePingTimes((await ping).stdout)
       if (times.length < 10) throw new Error(`${address} answered only ${times.length} pings`)
-      return longestSilenceMs(times)
+      return longestSilenceMs(times, intervalMs)
     },
   }
 }
