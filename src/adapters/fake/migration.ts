@@ -139,9 +139,12 @@ export class FakeMigration implements FakeCopy {
     return { percent: Math.floor(done * 100), remainingMiB, totalMiB, dirtyMiBps: 0, speedMiBps, expectedS }
   }
 
-  /** Asked at the source, the guest goes on there. It is too late once the copy is complete; at the target it ends nothing. */
+  /**
+   * Asked at the source, the guest goes on there. While libvirt still prepares it hears nothing, as measured; it is too late once
+   * the copy is complete; at the target it ends nothing.
+   */
   abort(of: FakeDomain): void {
-    if (of === this.#parts.domain && this.phase !== 'complete')
+    if (of === this.#parts.domain && this.phase !== 'complete' && this.phase !== 'prepare')
       this.#fail("operation aborted: job 'migration out' canceled by client")
   }
 

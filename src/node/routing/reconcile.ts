@@ -99,8 +99,8 @@ async function pass(deps: RoutingKeeperDeps, memory: Memory): Promise<boolean> {
   if (stored !== text) await routing.store(text)
   const state = await routing.state()
   if (state.sessions.some(({ address, isDynamic }) => isDynamic && coordinators.includes(address))) {
-    // A coordinator that connected before it was known here: FRR names it only after its session has ended, and lets it
-    // come again at once as long as anybody may.
+    // A coordinator that connected before it was known here: FRR gives it a name only while it has no session, and while
+    // unnamed nodes are let in it would be back sooner. So they are kept out for a moment.
     await routing.store(routingConfiguration({ ...ground, range: undefined }))
     await routing.reload()
     await routing.store(text)

@@ -115,6 +115,25 @@ describe('sessions', () => {
     expect(second.membership.certificate()).toBeDefined()
   })
 
+  it('leaves no moment in which a primary that looks at once misses the alive that is replaced', async () => {
+    const first = daemon()
+    await settle()
+    ensemble.suspend(first.store)
+    const seen: (string | undefined)[] = []
+    const look = async () => {
+      if ((await operator.readWatched(keys.alive.path)) !== undefined) return
+      await operator.sync()
+      seen.push((await operator.readWatched(keys.alive.path))?.text)
+    }
+    await look()
+    const unsubscribe = operator.onChange((path) => void (path === keys.alive.path && look()))
+    const second = daemon()
+    await settle()
+    unsubscribe()
+    expect(second.membership.certificate()).toBeDefined()
+    expect(seen).not.toContain(undefined)
+  })
+
   it('begins a new life after a boot', async () => {
     const first = daemon()
     await settle()
