@@ -23,11 +23,12 @@ export async function createClusterLink(
   const shared = { localServer: localServerOf(config), readPowerAccess: () => readPowerAccess(config.power) }
   const key = await clusterKeyOrProblem(config.cluster.keyFile)
   if (typeof key === 'string') return { keyProblem: key, network: undefined, vault: undefined, ...shared }
-  const sessions = new ConsoleSessions(hypervisor)
+  const consoleLog = log.child({ component: 'console' })
+  const sessions = new ConsoleSessions(hypervisor, consoleLog)
   const console = createConsoleUpgrade({
     open: (uuid, isForced, listener) => sessions.open(uuid, isForced, listener),
     clock,
-    log: log.child({ component: 'console' }),
+    log: consoleLog,
   })
   const network = createPeerNetwork({
     self: config.node.name,

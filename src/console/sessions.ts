@@ -1,7 +1,8 @@
 /** Consoles that people type into: one session per guest, ended with it. Output for logs is another matter, see guest-console.ts. */
-import { PvcError } from '../model/errors.ts'
+import { errorChain, PvcError } from '../model/errors.ts'
 import type { VmUuid } from '../model/ids.ts'
 import type { ConsoleListener, DomainInfo, Hypervisor, OpenConsole } from '../ports/hypervisor.ts'
+import type { Log } from '../ports/log.ts'
 
 /** Sessions of one node at a time; each holds a connection and up to some MiB. */
 export const MAX_SESSIONS = 16
@@ -11,10 +12,12 @@ type Session = { readonly end: (reason: string) => Promise<void> }
 /** The open sessions of this node. */
 export class ConsoleSessions {
   readonly #hypervisor: Pick<Hypervisor, 'get' | 'openConsole'>
+  readonly #log: Log
   readonly #sessions = new Map<VmUuid, Session>()
 
-  constructor(hypervisor: Pick<Hypervisor, 'get' | 'openConsole' | 'subscribe'>) {
+  constructor(hypervisor: Pick<Hypervisor, 'get' | 'openConsole' | 'subscribe'>, log: Log) {
     this.#hypervisor = hypervisor
+    this.#log = log
     hypervisor.subscribe((event) => {
       // Consoles go with the connection, and nothing is told by a connection that is gone.
       if (event.kind === 'connection' && !event.connected) this.#endAll('the node lost its connection to libvirt')
@@ -36,7 +39,10 @@ export class ConsoleSessions {
     const leave = async () => {
       isOver = true
       // A failed opening is told to who asked for it, and leaves nothing to close.
-      await opening?.then((console) => console.close()).catch(() => undefined)
+      const opened = await opening?.catch(() => undefined)
+      await opened?.close().catch((error: unknown) => {
+        this.#log.warn({ vm: uuid, error: errorChain(error) }, 'closing a console failed')
+      })
       if (this.#sessions.get(uuid) === session) this.#sessions.delete(uuid)
     }
     const onEnd = (reason: string | undefined) => {

@@ -46,7 +46,7 @@ async function freePort(): Promise<number> {
 beforeEach(async () => {
   const [key, port] = [randomBytes(32), await freePort()]
   libvirtd = new FakeLibvirtd({ clock, processes: new FakeProcesses() })
-  const sessions = new ConsoleSessions(new FakeHypervisor({ libvirtd }))
+  const sessions = new ConsoleSessions(new FakeHypervisor({ libvirtd }), log)
   const upgrade = createConsoleUpgrade({ open: (...call) => sessions.open(...call), clock, log })
   const upgrades = new Map([[CONSOLE_PATH, upgrade]])
   const network = createPeerNetwork({ self: hv1, key, port, addresses: [address], clock, log, upgrades })

@@ -26,7 +26,11 @@ export class ConsoleStream {
     const opened = await addon().consoleOpen(connection, uuid, device, flags, (message) => {
       const deliver = () => {
         if (message.data) listener.onData(message.data)
-        else if (stream && !stream.#closing) void stream.close().finally(() => listener.onEnd(message.message))
+        else if (stream && !stream.#closing) {
+          const end = () => listener.onEnd(message.message)
+          // It ended by itself, perhaps with its connection: that it cannot be closed any more adds nothing.
+          stream.close().then(end, end)
+        }
       }
       // Output may arrive before the promise of the open call is looked at.
       if (stream) deliver()

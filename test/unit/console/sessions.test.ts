@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { ManualClock, settle } from '../../../src/adapters/fake/clock.ts'
 import { FakeHypervisor } from '../../../src/adapters/fake/hypervisor.ts'
 import { FakeLibvirtd } from '../../../src/adapters/fake/libvirtd.ts'
+import { FakeLog } from '../../../src/adapters/fake/log.ts'
 import { FakeProcesses } from '../../../src/adapters/fake/processes.ts'
 import { ConsoleSessions, MAX_SESSIONS } from '../../../src/console/sessions.ts'
 import { LifeId, VmUuid } from '../../../src/model/ids.ts'
@@ -12,6 +13,7 @@ const uuid = uuidOf(1)
 
 let libvirtd: FakeLibvirtd
 let hypervisor: FakeHypervisor
+let log: FakeLog
 let sessions: ConsoleSessions
 
 const start = (vm: VmUuid) => hypervisor.create(vm, `<domain><name>g</name><uuid>${vm}</uuid></domain>`, mark)
@@ -19,7 +21,8 @@ const start = (vm: VmUuid) => hypervisor.create(vm, `<domain><name>g</name><uuid
 beforeEach(async () => {
   libvirtd = new FakeLibvirtd({ clock: new ManualClock(), processes: new FakeProcesses() })
   hypervisor = new FakeHypervisor({ libvirtd })
-  sessions = new ConsoleSessions(hypervisor)
+  log = new FakeLog()
+  sessions = new ConsoleSessions(hypervisor, log)
   await start(uuid)
 })
 
@@ -47,6 +50,18 @@ describe('console sessions', () => {
     libvirtd.consoles.end(uuid)
     expect(listener.heard).toEqual({ text: 'hello', ends: [] })
     await sessions.open(uuid, false, ear())
+  })
+
+  it('are free again when libvirt does not close one, and that is logged', async () => {
+    const opened = hypervisor.openConsole.bind(hypervisor)
+    hypervisor.openConsole = async (...call) => {
+      const { write } = await opened(...call)
+      return { write, close: () => Promise.reject(new Error('broken pipe')) }
+    }
+    const console = await sessions.open(uuid, false, ear())
+    await console.close()
+    expect(log.entries).toContainEqual(expect.objectContaining({ message: 'closing a console failed' }))
+    await sessions.open(uuid, true, ear())
   })
 
   it('are one per guest; by force the newer one wins, also while the older one opens', async () => {
