@@ -61,15 +61,17 @@ function run(command, limitS) {
 
 /** Counts of one vitest report, by project (the folder below test/, native tests count as contract). */
 function readReport(file, projects) {
-  const rows = new Map(projects.map((project) => [project, { name: project, passed: 0, failed: 0, skipped: 0, notes: [] }]))
+  const rows = new Map(projects.map((project) => [project, { name: project, passed: 0, failed: 0, skipped: 0, notes: [], failures: [] }]))
   if (!existsSync(file)) return rows
   for (const result of JSON.parse(readFileSync(file, 'utf8')).testResults) {
     const folder = /\/test\/([^/]+)\//.exec(result.name)?.[1]
     const row = rows.get(folder) ?? rows.get(projects[0])
-    for (const { status } of result.assertionResults) {
+    for (const { status, fullName, failureMessages } of result.assertionResults) {
       if (status === 'passed') row.passed++
-      else if (status === 'failed') row.failed++
-      else row.skipped++
+      else if (status === 'failed') {
+        row.failed++
+        row.failures.push(`${folder ?? row.name}: ${fullName}: ${(failureMessages[0] ?? '').split('\n')[0].slice(0, 200)}`)
+      } else row.skipped++
     }
     if (result.status === 'failed' && !result.assertionResults.some(({ status }) => status === 'failed')) {
       row.failed++ // the file itself could not be run
@@ -133,6 +135,8 @@ for (const step of steps.filter((candidate) => !(quick && candidate.slow))) {
   if (step.stopOnFailure && added.some((row) => row.failed > 0)) break
 }
 print(rows)
+// Last of all, because the end of a long output is what is looked at first.
+for (const failure of rows.flatMap(({ failures = [] }) => failures)) console.log(`failed: ${failure}`)
 const total = (key) => rows.reduce((sum, row) => sum + row[key], 0)
 const summary = `${total('passed')} passed, ${total('failed')} failed`
 writeFileSync(`${reports}/summary`, `${summary}\n`)

@@ -76,7 +76,7 @@ export function guestXml(options: GuestOptions): string {
   <on_reboot>restart</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <emulator>/usr/local/bin/qemu-system-x86_64</emulator>
     ${controllers(machine)}
     <disk type='network' device='disk'>
       <driver name='qemu' type='raw' cache='writeback' discard='unmap' error_policy='${errorPolicy}' rerror_policy='${errorPolicy}'/>

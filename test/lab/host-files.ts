@@ -167,6 +167,7 @@ function identityFiles(index: number, hosts: number): Record<string, string> {
     'etc/group': withUsers('/etc/group', ['libvirt-qemu:x:64055:', 'kvm:x:64056:', 'libvirt:x:64057:']),
     'etc/hostname': `${hostName(index)}\n`,
     'etc/machine-id': `${randomBytes(16).toString('hex')}\n`,
+    'usr/local/bin/qemu-system-x86_64': readFileSync(join(repoDir, 'test/lab/init/qemu.sh'), 'utf8'),
     'usr/local/bin/pvc': `#!/bin/sh\nexec ${process.execPath} ${repoDir}/dist/cli/pvc.cjs "$@"\n`,
   }
 }
