@@ -37,7 +37,7 @@ export type CoordinatorPart = Pick<CoordinatorDeps, 'bootId' | 'isNodeAble' | 's
 export async function dropLeftovers(config: LoadedConfig, log: Log): Promise<void> {
   try {
     endLeftRuns(programRuns(config), log)
-    const gateways = await createAddressRecord(config.paths.run).read()
+    const gateways = await createAddressRecord(config.paths.run, 'gateways').read()
     await createHostNetwork(createSystemClock()).remove([...floatingAddresses(config), ...gateways])
   } catch (error) {
     // The node can do its other work; as primary its role of the addresses will fail and say why.

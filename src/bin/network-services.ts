@@ -52,7 +52,7 @@ export function createNetworkServices(
   const { upstream, cluster } = config.cluster.floating
   const outside = floatingAddresses({ cluster: { ...config.cluster, floating: { upstream, cluster } } })
   return [
-    createGatewayRole({ index, network, record: createAddressRecord(run), clock, log }),
+    createGatewayRole({ index, network, record: createAddressRecord(run, 'gateways'), clock, log }),
     createDhcpRole({ index, servers, underlayMtu, clock, log }),
     createDnsRole({
       index,

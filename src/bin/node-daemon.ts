@@ -17,8 +17,10 @@ import { createHost } from '../adapters/host/host.ts'
 import { takeInstanceLock } from '../adapters/host/instance-lock.ts'
 import { startHypervisor } from '../adapters/libvirt/hypervisor.ts'
 import { bootTimeNs, closeInheritedFds, sdNotify } from '../adapters/libvirt/system.ts'
+import { createForwarding } from '../adapters/links/forwarding.ts'
 import { createLinks } from '../adapters/links/links.ts'
 import { createLog } from '../adapters/log/pino-log.ts'
+import { createAddressRecord } from '../adapters/net/address-record.ts'
 import { createHostNetwork } from '../adapters/net/host-network.ts'
 import { createPacketFilter } from '../adapters/nft/nft.ts'
 import { createSupervisor } from '../adapters/systemd/supervisor.ts'
@@ -104,7 +106,9 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       links: createLinks({ clock, log: log.child({ component: 'links' }) }),
       routing: createFrr(),
       filter: createPacketFilter(),
-      addresses: createHostNetwork(clock).present,
+      forwarding: createForwarding(),
+      host: createHostNetwork(clock),
+      anycastRecord: createAddressRecord(config.paths.run, 'anycast-gateways'),
     },
     supervisor,
     coordinator: state,

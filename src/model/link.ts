@@ -12,6 +12,8 @@ export type Link = {
   readonly isUp: boolean
   /** Bridge it is a port of. */
   readonly master: string | undefined
+  /** Whether its bridge learns from it who is behind it; undefined: it is in no bridge. */
+  readonly learning?: boolean | undefined
   /** Note on the device; ours carry {@link OUR_ALIAS}. */
   readonly alias: string
   /** Number of a VXLAN or VLAN, and the device below. */
@@ -43,6 +45,8 @@ export type LinkState = {
   readonly mtu?: number
   readonly isUp?: true
   readonly master?: string
+  /** Of a port of a bridge. */
+  readonly learning?: boolean
   readonly alias?: string
 }
 

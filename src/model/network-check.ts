@@ -77,6 +77,7 @@ function mtuProblems(
 function bridgedProblems(network: Network): NetworkProblem[] {
   const problems: NetworkProblem[] = []
   const text = 'does not belong to a bridged network: nothing of ours runs on it'
+  if (network.gatewayMode === 'anycast') problems.push(problem('gateway_mode', `anycast ${text}`))
   if (network.antiSpoofing) problems.push(problem('anti_spoofing', text))
   if (network.ip4 !== null) problems.push(problem('ip4_network', text))
   if (network.ip6 !== null) problems.push(problem('ip6_network', text))
@@ -87,8 +88,8 @@ function bridgedProblems(network: Network): NetworkProblem[] {
 
 function managedProblems({ ip4, ip6, domain, gatewayMode }: Network): NetworkProblem[] {
   const problems: NetworkProblem[] = []
-  if (gatewayMode === 'anycast')
-    problems.push(problem('gateway_mode', 'anycast is not available in this release; use primary'))
+  if (gatewayMode === 'anycast' && !ip4?.gateway && !ip6?.gateway)
+    problems.push(problem('gateway_mode', 'anycast needs ip4_gateway or ip6_gateway'))
   if (domain === '') problems.push(problem('domain', 'is required for a managed network'))
   if (ip4 !== null) problems.push(...ip4Problems(ip4))
   if (ip6 !== null) problems.push(...ip6Problems(ip6))

@@ -4,8 +4,10 @@ import type { Config } from '../model/config.ts'
 import type { NodeName } from '../model/ids.ts'
 import type { CoordinatorState, DaemonState } from '../model/node.ts'
 import type { PowerAccess } from '../model/power.ts'
+import type { AddressRecord } from '../ports/address-record.ts'
 import type { Ceph } from '../ports/ceph.ts'
 import type { NodeFiles } from '../ports/files.ts'
+import type { Forwarding } from '../ports/forwarding.ts'
 import type { Guard } from '../ports/guard.ts'
 import type { Host, Supervisor } from '../ports/host.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
@@ -44,8 +46,10 @@ export type GuestNetworks = {
   readonly filter: PacketFilter
   readonly links: Links
   readonly routing: Routing
-  /** Addresses of this machine's devices that are up. */
-  readonly addresses: HostNetwork['present']
+  readonly forwarding: Forwarding
+  readonly host: HostNetwork
+  /** Gateway addresses that every node has, as they were last put on this one. */
+  readonly anycastRecord: AddressRecord
 }
 
 /** Everything the node part needs from the world. */

@@ -98,7 +98,8 @@ describe('networks', () => {
     ['ip6_network', { ip6_network: 'fe80::/64' }, 'link-local'],
     ['vni', { vni: String(MAX_VNI + 1) }, 'whole number'],
     ['nettype', { nettype: 'other' }, 'one of'],
-    ['gateway_mode', { gateway_mode: 'anycast' }, 'not available'],
+    ['gateway_mode', { gateway_mode: 'anycast', ip4_gateway: '', dhcp4: 'false' }, 'needs ip4_gateway'],
+    ['gateway_mode', { gateway_mode: 'anycast', vni: '50', nettype: 'bridged' }, 'does not belong'],
     ['vni', { vni: '5000', nettype: 'bridged' }, 'is a VLAN'],
   ])('refuse a bad %s and write nothing', async (argument, args, text) => {
     const { status, body } = await add(args)

@@ -23,6 +23,7 @@ const ground: RoutingGround = {
     { address: 'fd09::1', asn: 65002 },
   ],
   networks: [network],
+  isPrimary: true,
 }
 
 describe('the real vtysh', () => {
@@ -31,6 +32,10 @@ describe('the real vtysh', () => {
     ['a coordinator that knows nobody yet', { coordinators: [], upstream: [], networks: [] }],
     ['any other node', { isCoordinator: false }],
     ['routers outside, and no network yet', { networks: [] }],
+    [
+      'a network with its gateway on every node beside another',
+      { networks: [network, { ...network, gatewayMode: 'anycast' }] },
+    ],
   ])('accepts the configuration of %s', async (_, change) => {
     const text = routingConfiguration({ ...ground, ...change })
     const frr = createFrr({ dir })

@@ -23,9 +23,9 @@ const ground: NetworkGround = {
   bridgeMtu: 1500,
 }
 
-function network(vni: number, mtu: number | null = null): Network {
+function network(vni: number, mtu: number | null = null, gatewayMode = 'primary'): Network {
   const base = { vni, generation: 1, description: `net${vni}`, type: 'managed', domain: 'd', nameServers: [] }
-  return NetworkSchema.parse({ ...base, mtu, ip4: null, ip6: null })
+  return NetworkSchema.parse({ ...base, mtu, ip4: null, ip6: null, gatewayMode })
 }
 
 /** The suite. */
@@ -62,6 +62,15 @@ export function describeLinks(name: string, open: () => Promise<LinksWorld>): vo
       await follow([])
       expect((await world.links.list()).map((link) => link.name)).not.toContain('vmbr100')
       expect(await named('eth9')).toBeDefined()
+    })
+
+    it('learn from their tunnel unless every node has the gateway', async () => {
+      await follow([network(100, null, 'anycast')])
+      expect(await follow([network(100, null, 'anycast')])).toBe(0)
+      expect(await named('vxlan100')).toMatchObject({ learning: false, master: 'vmbr100' })
+      expect(await named('vmbr100')).toMatchObject({ mac: '06:00:00:64:00:00' })
+      expect(await follow([network(100)])).toBe(2)
+      expect(await named('vxlan100')).toMatchObject({ learning: true })
     })
 
     it('that somebody deleted are reported, and made again', async () => {

@@ -106,9 +106,10 @@ function batchLines(change: LinkChange): readonly string[] {
     case 'add-vlan':
       return [`link add link ${change.device} name ${name} type vlan id ${change.id}`]
     case 'set': {
-      const { mac, mtu, master, alias, isUp } = change.to
+      const { mac, mtu, master, learning, alias, isUp } = change.to
       return [
         ...(master === undefined ? [] : [`link set ${name} master ${master}`]),
+        ...(learning === undefined ? [] : [`link set ${name} type bridge_slave learning ${learning ? 'on' : 'off'}`]),
         ...(mac === undefined ? [] : [`link set ${name} address ${mac}`]),
         ...(mtu === undefined ? [] : [`link set ${name} mtu ${mtu}`]),
         ...(alias === undefined ? [] : [`link set ${name} alias "${alias}"`]),

@@ -19,7 +19,13 @@ const IpLink = z.object({
   flags: z.array(z.string()),
   master: z.string().optional(),
   ifalias: z.string().optional(),
-  linkinfo: z.object({ info_kind: z.string().optional(), info_data: InfoData.optional() }).optional(),
+  linkinfo: z
+    .object({
+      info_kind: z.string().optional(),
+      info_data: InfoData.optional(),
+      info_slave_data: z.object({ learning: z.boolean().optional() }).optional(),
+    })
+    .optional(),
 })
 
 /** Output of `ip -json -details link show`. @throws PVC_NETWORK_FAILED when it is none */
@@ -39,7 +45,7 @@ export function parseLinks(text: string): readonly Link[] {
 }
 
 function toLink(link: z.infer<typeof IpLink>): Link {
-  const { info_kind: kind, info_data: data } = link.linkinfo ?? {}
+  const { info_kind: kind, info_data: data, info_slave_data: port } = link.linkinfo ?? {}
   const isTagged = kind === 'vxlan' || kind === 'vlan'
   return {
     name: link.ifname,
@@ -49,6 +55,7 @@ function toLink(link: z.infer<typeof IpLink>): Link {
     mtu: link.mtu,
     isUp: link.flags.includes('UP'),
     master: link.master,
+    learning: port?.learning,
     alias: link.ifalias ?? '',
     tag:
       isTagged && data?.id !== undefined

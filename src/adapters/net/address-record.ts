@@ -8,9 +8,9 @@ const Addresses = z.array(
   z.object({ address: z.string(), prefix: z.number(), device: z.string(), isGateway: z.literal(true).optional() }),
 )
 
-/** The record as a file below `runDir`, which a boot empties. */
-export function createAddressRecord(runDir: string): AddressRecord {
-  const file = join(runDir, 'gateways.json')
+/** The record as a file below `runDir`, which a boot empties: of the primary's gateways, or of those that every node has. */
+export function createAddressRecord(runDir: string, name: 'gateways' | 'anycast-gateways'): AddressRecord {
+  const file = join(runDir, `${name}.json`)
   return {
     async read() {
       const text = await unlessGone(readFile(file, 'utf8'))

@@ -1,4 +1,5 @@
 /** Decides which network devices this node makes, changes and removes. Pure. */
+import { anycastMac, bridgeMac, isAnycast } from '../../model/gateway.ts'
 import { type KernelSetting, type Link, type LinkChange, type LinkState, OUR_ALIAS } from '../../model/link.ts'
 import { bridgeName, type Network } from '../../model/network.ts'
 import { VXLAN_OVERHEAD } from '../../model/network-check.ts'
@@ -101,7 +102,7 @@ export function decideLinks(
 type Part = {
   readonly name: string
   readonly add: LinkChange
-  readonly state: Required<Omit<LinkState, 'master' | 'mac'>> & { readonly master?: string; readonly mac?: string }
+  readonly state: LinkState & Required<Pick<LinkState, 'mtu' | 'isUp' | 'alias'>>
   readonly isSame: (link: Link) => boolean
   readonly settings: readonly KernelSetting[]
 }
@@ -128,18 +129,9 @@ function alias({ vni }: Network): string {
   return `${OUR_ALIAS}${vni}`
 }
 
-/**
- * MAC of a network's bridge on one node, fixed, because a bridge would otherwise take over the lowest one of its ports,
- * and guests would lose their gateway when a VM starts.
- */
-export function bridgeMac(vni: number, nodeNumber: number): string {
-  const bytes = [0x02, vni >> 16, vni >> 8, vni, nodeNumber >> 8, nodeNumber].map((byte) => byte & 0xff)
-  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':')
-}
-
 function bridgePart(network: Network, ground: NetworkGround): Part {
   const name = bridgeName(network.vni)
-  const mac = bridgeMac(network.vni, ground.nodeNumber)
+  const mac = isAnycast(network) ? anycastMac(network.vni) : bridgeMac(network.vni, ground.nodeNumber)
   const ip6 = `net/ipv6/conf/${name}`
   const managed = [
     // Of three, accept_dad and ndisc_notify make the kernel announce a gateway's address at once when it is added.
@@ -152,8 +144,25 @@ function bridgePart(network: Network, ground: NetworkGround): Part {
     add: { kind: 'add-bridge', name, mac },
     state: { mac, mtu: effectiveMtu(network, ground), isUp: true, alias: alias(network) },
     isSame: ({ kind }) => kind === 'bridge',
-    settings: network.type === 'managed' ? managed : [{ key: `${ip6}/disable_ipv6`, value: '1' }],
+    settings:
+      network.type === 'managed'
+        ? [...managed, ...anycastSettings(network, name)]
+        : [{ key: `${ip6}/disable_ipv6`, value: '1' }],
   }
+}
+
+/**
+ * A guest's answer to the question of another node's gateway ends at the gateway of its own node, which has the same address:
+ * that node must remember it, so that FRR tells the one that asked.
+ */
+function anycastSettings(network: Network, name: string): readonly KernelSetting[] {
+  if (!isAnycast(network)) return []
+  return [
+    { key: `net/ipv4/conf/${name}/arp_accept`, value: '1' },
+    // Guests are told when the bridge gets another MAC, as when the network is given back to the primary.
+    { key: `net/ipv4/conf/${name}/arp_notify`, value: '1' },
+    { key: `net/ipv6/conf/${name}/accept_untracked_na`, value: '1', mayBeAbsent: true },
+  ]
 }
 
 function vxlanPart(network: Network, device: string, ground: NetworkGround): Part {
@@ -162,7 +171,8 @@ function vxlanPart(network: Network, device: string, ground: NetworkGround): Par
   return {
     name,
     add: { kind: 'add-vxlan', name, id: network.vni, device, local },
-    state: portState(network, ground),
+    // With one MAC on every node the bridge must not learn from the tunnel: FRR tells it all there is to know.
+    state: { ...portState(network, ground), ...(isAnycast(network) ? { learning: false } : {}) },
     isSame: ({ kind, tag }) =>
       kind === 'vxlan' && tag?.id === network.vni && tag.device === device && tag.local === local,
     settings: [{ key: `net/ipv6/conf/${name}/disable_ipv6`, value: '1' }],
@@ -189,12 +199,21 @@ function changesOf(part: Part, present: Link | undefined): readonly LinkChange[]
   if (present === undefined) return [part.add, { kind: 'set', name, to: state }]
   // Another tunnel or tag cannot be changed in place; guests' own ports stay on the bridge meanwhile.
   if (!part.isSame(present)) return [{ kind: 'remove', name }, part.add, { kind: 'set', name, to: state }]
+  const isReplugged = state.master !== undefined && state.master !== present.master
   const to: LinkState = {
     ...(state.mac !== undefined && state.mac !== present.mac ? { mac: state.mac } : {}),
     ...(state.mtu !== present.mtu ? { mtu: state.mtu } : {}),
-    ...(state.master !== undefined && state.master !== present.master ? { master: state.master } : {}),
+    ...(isReplugged ? { master: state.master } : {}),
+    ...learningOf(state, present, isReplugged),
     ...(state.alias !== present.alias ? { alias: state.alias } : {}),
     ...(present.isUp ? {} : { isUp: true as const }),
   }
   return Object.keys(to).length === 0 ? [] : [{ kind: 'set', name, to }]
+}
+
+/** A port learns unless told otherwise, and begins anew when it is plugged in. */
+function learningOf(state: LinkState, present: Link, isReplugged: boolean): LinkState {
+  const { learning = true } = state
+  if (isReplugged) return learning ? {} : { learning }
+  return (present.learning ?? true) === learning ? {} : { learning }
 }

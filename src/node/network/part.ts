@@ -3,6 +3,7 @@ import type { Index } from '../../view/index.ts'
 import type { NodeDeps } from '../deps.ts'
 import type { FaultBoard } from '../faults.ts'
 import { createFirewall } from '../firewall/reconcile.ts'
+import { createAnycastGateways } from '../gateway/reconcile.ts'
 import { createRoutingKeeper } from '../routing/reconcile.ts'
 import { createNetworkLinks } from './reconcile.ts'
 
@@ -15,6 +16,7 @@ export function createNetworkPart(deps: NodeDeps, faults: FaultBoard, index: Ind
     createLinksKeeper(deps, faults, index),
     createRouting(deps, faults, index),
     createFilter(deps, faults, index),
+    createGateways(deps, faults, index),
   ].flat()
   return {
     start() {
@@ -51,6 +53,15 @@ function createFilter(deps: NodeDeps, faults: FaultBoard, index: Index): readonl
   return [createFirewall({ index, filter: guestNetworks.filter, links: guestNetworks.links, faults, clock, log })]
 }
 
+function createGateways(deps: NodeDeps, faults: FaultBoard, index: Index): readonly NetworkPart[] {
+  const { guestNetworks, clock, config } = deps
+  if (guestNetworks === undefined) return []
+  const { filter, links, forwarding, host, anycastRecord: record } = guestNetworks
+  const log = deps.log.child({ component: 'gateway' })
+  const { name: self } = config.node
+  return [createAnycastGateways({ self, index, filter, links, forwarding, host, record, faults, clock, log })]
+}
+
 function createRouting(deps: NodeDeps, faults: FaultBoard, index: Index): readonly NetworkPart[] {
   const { config, guestNetworks, clock } = deps
   const { underlayDevice, bgp } = config.network
@@ -67,7 +78,7 @@ function createRouting(deps: NodeDeps, faults: FaultBoard, index: Index): readon
     },
     coordinators,
     range() {
-      const own = guestNetworks.addresses().find(({ address }) => address === clusterAddress)
+      const own = guestNetworks.host.present().find(({ address }) => address === clusterAddress)
       return own === undefined ? undefined : formatSubnet(networkOf(own.address, own.prefix))
     },
     index,

@@ -1,4 +1,6 @@
 /** The configuration of FRR: which guest's address is on which node, told by EVPN. Pure. */
+
+import { isAnycast } from '../../model/gateway.ts'
 import { addressFamily } from '../../model/ip.ts'
 import type { Network } from '../../model/network.ts'
 
@@ -16,6 +18,8 @@ export type RoutingGround = {
   /** Routers outside, of coordinators only. */
   readonly upstream: readonly { readonly address: string; readonly asn: number }[]
   readonly networks: readonly Network[]
+  /** Whether this node is the primary: it alone announces networks whose gateway is on every node. */
+  readonly isPrimary: boolean
 }
 
 /** First line of our configuration; another one is somebody else's. */
@@ -46,7 +50,7 @@ export function routingConfiguration(ground: RoutingGround): string {
     `hostname ${node}`,
     'service integrated-vtysh-config',
     'log syslog informational',
-    ...(upstream.length > 0 ? filters(ground.networks) : []),
+    ...(upstream.length > 0 ? filters(announced(ground)) : []),
     `router bgp ${asn}`,
     ` bgp router-id ${address}`,
     ' no bgp default ipv4-unicast',
@@ -65,8 +69,7 @@ export function routingConfiguration(ground: RoutingGround): string {
     '  neighbor fabric activate',
     ...(isCoordinator ? ['  neighbor nodes activate', '  neighbor nodes route-reflector-client'] : []),
     '  advertise-all-vni',
-    // The gateway's own address is told as well: packets to it would otherwise go to every node.
-    '  advertise-svi-ip',
+    ...gatewaysTold(ground.networks),
     ' exit-address-family',
     'exit',
   ]
@@ -80,6 +83,25 @@ function peerGroup(name: string, asn: number): readonly string[] {
     ` neighbor ${name} timers 1 3`,
     ` neighbor ${name} advertisement-interval 0`,
   ]
+}
+
+/**
+ * The gateway's own address is told as well: packets to it would otherwise go to every node. One that is on every node must not
+ * be told, so beside such networks each of the others is named, which costs a change of the configuration with each network.
+ */
+function gatewaysTold(networks: readonly Network[]): readonly string[] {
+  if (!networks.some(isAnycast)) return ['  advertise-svi-ip']
+  return networks
+    .filter((network) => network.type === 'managed' && !isAnycast(network))
+    .flatMap(({ vni }) => [`  vni ${vni}`, '   advertise-svi-ip', '  exit-vni'])
+}
+
+/**
+ * Every node has a route into a network whose gateway is on every node. Its answers from outside come to the primary all the
+ * same, because what its guests send there leaves by the primary, and rules that follow connections must see both.
+ */
+function announced({ networks, isPrimary }: RoutingGround): readonly Network[] {
+  return networks.filter((network) => isPrimary || !isAnycast(network))
 }
 
 /** What is announced outside: networks of guests, by whoever carries their gateway; nothing is taken from there. */

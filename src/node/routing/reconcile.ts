@@ -13,7 +13,7 @@ import { isReplaceable, type RoutingGround, routingConfiguration } from './plan.
 
 export type RoutingKeeperDeps = {
   /** What does not change while pvcnoded runs. */
-  readonly ground: Omit<RoutingGround, 'coordinators' | 'networks' | 'range'>
+  readonly ground: Omit<RoutingGround, 'coordinators' | 'networks' | 'range' | 'isPrimary'>
   readonly coordinators: readonly NodeName[]
   /** The network of the underlay device; undefined while it has no address. */
   readonly range: () => string | undefined
@@ -123,7 +123,8 @@ function wish(deps: RoutingKeeperDeps, { startedAtMs }: Memory): Wish | undefine
   const others = deps.coordinators.filter((name) => name !== deps.ground.node)
   const isOpen = coordinators.length === others.length || deps.clock.nowMs() - startedAtMs > OPEN_AFTER_MS
   const range = isOpen ? network : undefined
-  const ground = { ...deps.ground, coordinators, range, networks: readNetworks(deps.index) }
+  const isPrimary = deps.index.get(tree.primary.lease)?.value.node === deps.ground.node
+  const ground = { ...deps.ground, coordinators, range, networks: readNetworks(deps.index), isPrimary }
   return { ground, text: routingConfiguration(ground) }
 }
 

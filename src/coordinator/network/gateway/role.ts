@@ -4,6 +4,7 @@
  */
 import type { Clock, Timer } from '../../../base/clock.ts'
 import { errorChain } from '../../../model/errors.ts'
+import { type GatewayAddress, gatewayAddresses, without } from '../../../model/gateway.ts'
 import type { AddressRecord } from '../../../ports/address-record.ts'
 import type { Log } from '../../../ports/log.ts'
 import type { HostNetwork } from '../../../ports/network.ts'
@@ -11,7 +12,6 @@ import type { PrimaryRole } from '../../../ports/primary.ts'
 import { tree } from '../../../schema/tree.ts'
 import { readNetworks } from '../../../view/networks.ts'
 import { createNetworkRole, type NetworkIndex } from '../network-role.ts'
-import { type GatewayAddress, gatewayAddresses, without } from './plan.ts'
 
 export type GatewayDeps = {
   readonly index: NetworkIndex
@@ -35,11 +35,11 @@ export function createGatewayRole(deps: GatewayDeps): PrimaryRole {
   let wasSuccessorNamed = false
 
   const follow = async (isRising: boolean): Promise<void> => {
-    const wanted = gatewayAddresses(readNetworks(index))
+    const { wanted, kept } = addressesOf(index)
     const successor = index.get(tree.primary.status)?.value.successor ?? null
     const isTakenBack = wasSuccessorNamed && successor === null
     wasSuccessorNamed = successor !== null
-    await gateways.carry(wanted, isRising || isTakenBack)
+    await gateways.carry(wanted, kept, isRising || isTakenBack)
   }
 
   let isRising = true
@@ -61,7 +61,8 @@ export function createGatewayRole(deps: GatewayDeps): PrimaryRole {
           )
         })
       })
-      await gateways.carry(gatewayAddresses(readNetworks(index)), true)
+      const { wanted, kept } = addressesOf(index)
+      await gateways.carry(wanted, kept, true)
     },
     async pass() {
       expiry?.cancel()
@@ -82,6 +83,12 @@ export function createGatewayRole(deps: GatewayDeps): PrimaryRole {
   return role
 }
 
+/** `wanted`: what the primary carries. `kept`: what every node has, and this role leaves alone. */
+function addressesOf(index: NetworkIndex) {
+  const networks = readNetworks(index)
+  return { wanted: gatewayAddresses(networks, 'primary'), kept: gatewayAddresses(networks, 'anycast') }
+}
+
 /** The gateway addresses on this host. One change at a time. */
 class Gateways {
   readonly #deps: GatewayDeps
@@ -95,24 +102,30 @@ class Gateways {
     this.#deps = deps
   }
 
-  /** Makes the addresses exactly these; `isNews`: the neighbours are told of all, not only of new ones. */
-  carry(wanted: readonly GatewayAddress[], isNews: boolean): Promise<void> {
+  /**
+   * Makes the addresses exactly these, and leaves those alone that are `kept` by others; `isNews`: the neighbours are told of
+   * all, not only of new ones.
+   */
+  carry(wanted: readonly GatewayAddress[], kept: readonly GatewayAddress[], isNews: boolean): Promise<void> {
     return this.#inTurn(async () => {
       const { network, record, log } = this.#deps
-      const outdated = without(this.#wanted, wanted)
+      const outdated = without(without(this.#wanted, wanted), kept)
       const missing = without(wanted, network.present())
-      const isChanged = outdated.length > 0 || without(wanted, this.#wanted).length > 0
+      // Also what is there already is news when it was the gateway of every node until now.
+      const fresh = without(wanted, this.#wanted)
+      const isChanged = without(this.#wanted, wanted).length > 0 || fresh.length > 0
       if (isChanged) await record.write([...this.#wanted, ...wanted])
       await network.remove(outdated)
       this.#wanted = wanted
       await this.#add(missing)
-      if (isNews) await network.renew(without(wanted, missing).filter(({ address }) => address.includes(':')))
+      const told = isNews ? wanted : fresh
+      await network.renew(without(told, missing).filter(({ address }) => address.includes(':')))
       if (isChanged) await record.write(wanted)
       const absent = this.missing()
       const added = without(missing, absent)
       if (added.length + outdated.length > 0)
         log.info({ added: added.map(nameOf), removed: outdated.map(nameOf) }, 'gateways changed')
-      this.#announce(isNews ? without(wanted, absent) : added)
+      this.#announce(without([...told, ...without(missing, told)], absent))
     })
   }
 

@@ -1,9 +1,9 @@
 /** The gateways of guest networks: on the primary alone, and without a gap when it changes. */
 import { describe, expect, it } from 'vitest'
 import { FakeHostNetwork } from '../../../../src/adapters/fake/host-network.ts'
-import { gatewayAddresses } from '../../../../src/coordinator/network/gateway/plan.ts'
 import { createGatewayRole } from '../../../../src/coordinator/network/gateway/role.ts'
 import type { PrimaryStatus } from '../../../../src/model/coordinator.ts'
+import { gatewayAddresses } from '../../../../src/model/gateway.ts'
 import type { Network } from '../../../../src/model/network.ts'
 import type { HostAddress } from '../../../../src/ports/network.ts'
 import { tree } from '../../../../src/schema/tree.ts'
@@ -19,7 +19,7 @@ describe('gateway addresses', () => {
   it('are those of managed networks, with the one link-local address where there is IPv6', () => {
     const bridged: Network = { ...managedNetwork(102), type: 'bridged' }
     const bare: Network = { ...managedNetwork(103), ip4: null }
-    expect(text(gatewayAddresses([V4, BOTH, bridged, bare]))).toEqual([
+    expect(text(gatewayAddresses([V4, BOTH, bridged, bare], 'primary'))).toEqual([
       '10.0.100.1/24 vmbr100',
       '10.0.101.1/24 vmbr101',
       'fe80::1/64 vmbr101',
@@ -124,6 +124,20 @@ describe('the role of gateways', () => {
     expect(role.problem?.()).toBeUndefined()
     await role.stop()
     expect(world.clock.pendingTimers).toBeLessThanOrEqual(world.timersBefore)
+  })
+
+  it('leaves those alone that every node has, and tells of one that comes back from there', async () => {
+    const { world, network, written, role } = await start([V4])
+    await role.start(world.reign)
+    await world.change(100, (one) => ({ ...one, gatewayMode: 'anycast' }))
+    expect(text(network.present())).toEqual(['10.0.100.1/24 vmbr100'])
+    expect(written.at(-1)).toEqual([])
+    expect(network.announced).toHaveLength(1)
+    await world.change(100, (one) => ({ ...one, gatewayMode: 'primary' }))
+    expect(network.announced).toHaveLength(2)
+    await world.change(100, (one) => ({ ...one, gatewayMode: 'anycast' }))
+    await role.stop()
+    expect(text(network.present())).toEqual(['10.0.100.1/24 vmbr100'])
   })
 
   it('puts back what somebody removed', async () => {

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { bridgeMac } from '../../../../src/model/gateway.ts'
 import { type Link, type LinkChange, OUR_ALIAS } from '../../../../src/model/link.ts'
 import { Network } from '../../../../src/model/network.ts'
-import { bridgeMac, decideLinks, type NetworkGround, rememberPorts } from '../../../../src/node/network/decide.ts'
+import { decideLinks, type NetworkGround, rememberPorts } from '../../../../src/node/network/decide.ts'
 
 const ground: NetworkGround = {
   nodeNumber: 0x0b,
@@ -80,6 +81,25 @@ describe('links of networks', () => {
       { kind: 'set', name: 'vxlan100', to: { mtu: 1500, isUp: true, master: 'vmbr100', alias: `${OUR_ALIAS}100` } },
     ])
     expect(settings).toContainEqual({ key: 'net/ipv6/conf/vmbr100/ndisc_notify', value: '1' })
+  })
+
+  it('one with its gateway on every node has the same MAC on each, and does not learn from the tunnel', () => {
+    const anycast = network(100, { gatewayMode: 'anycast' })
+    const { changes, settings } = decideLinks([anycast], host, ground)
+    const made = play(host, changes)
+    const named = (name: string) => made.find((link) => link.name === name)
+    expect(named('vmbr100')?.mac).toBe('06:00:00:64:00:00')
+    expect(named('vxlan100')?.learning).toBe(false)
+    expect(settings).toContainEqual({ key: 'net/ipv4/conf/vmbr100/arp_accept', value: '1' })
+    expect(decideLinks([anycast], made, ground).changes).toEqual([])
+    const unplugged = made.map((link) => (link.name === 'vxlan100' ? { ...link, master: undefined } : link))
+    expect(decideLinks([anycast], unplugged, ground).changes).toEqual([
+      { kind: 'set', name: 'vxlan100', to: { master: 'vmbr100', learning: false } },
+    ])
+    expect(decideLinks([network(100)], made, ground).changes).toEqual([
+      { kind: 'set', name: 'vmbr100', to: { mac: '02:00:00:64:00:0b' } },
+      { kind: 'set', name: 'vxlan100', to: { learning: true } },
+    ])
   })
 
   it('a bridged network is a VLAN in a bridge, and the host has no address in it', () => {

@@ -11,6 +11,7 @@ const ground: RoutingGround = {
   range: '10.90.0.0/24',
   upstream: [],
   networks: [],
+  isPrimary: false,
 }
 
 function network(vni: number, over: object): Network {
@@ -61,6 +62,21 @@ describe('the configuration of FRR', () => {
     expect(text).toContain('  neighbor 10.9.0.1 route-map PVC4 out\n  neighbor 10.9.0.1 route-map PVC-NOTHING in\n')
     expect(text).toContain('  neighbor fd09::1 route-map PVC6 out\n')
     expect(text).not.toContain('  neighbor fd09::1 route-map PVC4')
+  })
+
+  it('tells the address of a gateway that one node has, and not of one that all have', () => {
+    const anycast = network(7, { ip4: { ...ip4, network: '10.7.0.0/24' }, gatewayMode: 'anycast' })
+    const text = routingConfiguration({ ...ground, networks: [network(5, { ip4 }), anycast] })
+    expect(text).toContain('  advertise-all-vni\n  vni 5\n   advertise-svi-ip\n  exit-vni\n exit-address-family\n')
+    expect(routingConfiguration(ground)).toContain('\n  advertise-svi-ip\n')
+  })
+
+  it('announces a network that every node routes from the primary only', () => {
+    const networks = [network(5, { ip4, gatewayMode: 'anycast' })]
+    const upstream = [{ address: '10.9.0.1', asn: 65001 }]
+    const text = (isPrimary: boolean) => routingConfiguration({ ...ground, networks, upstream, isPrimary })
+    expect(text(true)).toContain('permit 10.1.0.0/24')
+    expect(text(false)).not.toContain('10.1.0.0')
   })
 
   it('does not change with a network when nobody outside is told', () => {

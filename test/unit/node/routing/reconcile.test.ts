@@ -4,42 +4,15 @@ import { FakeLog } from '../../../../src/adapters/fake/log.ts'
 import { FakeRouting } from '../../../../src/adapters/fake/routing.ts'
 import { FakeEnsemble } from '../../../../src/adapters/fake/store.ts'
 import { NodeName } from '../../../../src/model/ids.ts'
-import { NodeStatus } from '../../../../src/model/node.ts'
 import { createFaultBoard } from '../../../../src/node/faults.ts'
 import { createRoutingKeeper, type RoutingKeeper } from '../../../../src/node/routing/reconcile.ts'
 import type { StoreSession } from '../../../../src/ports/store.ts'
 import { TREE_DIRS, tree } from '../../../../src/schema/tree.ts'
 import { createIndex } from '../../../../src/view/index.ts'
 import { networksCollection, nodesCollection } from '../../../../src/view/tree-collections.ts'
+import { status } from '../node-status.ts'
 
 const names = ['hv1', 'hv2', 'hv3'].map((name) => NodeName.parse(name))
-
-function status(name: string, heartbeat: number): NodeStatus {
-  const figures = { cpuCount: 1, load1: 0, memoryTotalMiB: 1, memoryUsedMiB: 1, memoryFreeMiB: 1 }
-  return NodeStatus.parse({
-    name,
-    heartbeat,
-    life: '11111111-1111-4111-8111-111111111111',
-    bootId: '11111111-1111-4111-8111-111111111111',
-    selfFence: 'off',
-    watchdog: 'absent',
-    storageAddrs: ['10.91.0.1'],
-    clusterAddr: `10.90.0.1${name.slice(2)}`,
-    ack: 0,
-    daemon: 'run',
-    certified: true,
-    domainState: 'ready',
-    coordinator: 'secondary',
-    versions: { pvc: '2', libvirt: '9', qemu: '7', kernel: '6' },
-    os: 'Debian',
-    arch: 'x86_64',
-    resources: { ...figures, memoryAllocatedMiB: 0, memoryProvisionedMiB: 0, vcpusAllocated: 0 },
-    runningDomains: [],
-    domainsCount: 0,
-    incoming: [],
-    faults: [],
-  })
-}
 
 let clock: ManualClock
 let writer: StoreSession
