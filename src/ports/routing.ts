@@ -12,6 +12,8 @@ export type RoutingState = {
   readonly asn: number | undefined
   /** Sessions that carry the addresses of guests. */
   readonly sessions: readonly RoutingSession[]
+  /** Sessions that carry networks of guests to routers outside. */
+  readonly upstream: readonly RoutingSession[]
 }
 
 /** The routing daemons of this machine (FRR). Every call is bounded. @throws PVC_NETWORK_FAILED with the tool's words */

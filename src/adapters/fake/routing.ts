@@ -42,11 +42,16 @@ export class FakeRouting implements Routing {
     })
     const named = this.#named(this.running).map((address) => session(address, false))
     const dynamic = [...this.dynamic].map((address) => session(address, true))
-    return { asn: asn === undefined ? undefined : Number(asn), sessions: [...named, ...dynamic] }
+    const upstream = this.#upstream(this.running).map((address) => session(address, false))
+    return { asn: asn === undefined ? undefined : Number(asn), sessions: [...named, ...dynamic], upstream }
   }
 
   #named(text: string): readonly string[] {
     return [...text.matchAll(/^ neighbor (\S+) peer-group fabric$/gm)].map(([, address = '']) => address)
+  }
+
+  #upstream(text: string): readonly string[] {
+    return [...text.matchAll(/^ neighbor (\S*[.:]\S*) remote-as /gm)].map(([, address = '']) => address)
   }
 
   #answer(): void {

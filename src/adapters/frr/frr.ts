@@ -3,7 +3,7 @@ import { chmod, chown, readFile, rename, rm, stat, writeFile } from 'node:fs/pro
 import { join } from 'node:path'
 import { z } from 'zod'
 import { PvcError } from '../../model/errors.ts'
-import type { Routing, RoutingState } from '../../ports/routing.ts'
+import type { Routing, RoutingSession, RoutingState } from '../../ports/routing.ts'
 import { type RunCommand, runCommand } from '../process/command.ts'
 
 export type FrrOptions = {
@@ -65,20 +65,26 @@ export function createFrr({ run = runCommand, dir = '/etc/frr' }: FrrOptions = {
       })
     },
     async state() {
-      const args = ['-d', 'bgpd', '-c', 'show bgp l2vpn evpn summary json']
-      return parseEvpnSummary(await words('FRR does not answer', { file: 'vtysh', args, deadlineMs: SHOW_MS }))
+      const args = ['-d', 'bgpd', '-c', 'show bgp summary json']
+      return parseSummary(await words('FRR does not answer', { file: 'vtysh', args, deadlineMs: SHOW_MS }))
     },
   }
 }
 
+const Family = z.object({
+  as: z.number(),
+  peers: z.record(z.string(), z.object({ state: z.string(), dynamicPeer: z.boolean().default(false) })).default({}),
+})
+/** By address family; a family without sessions may be missing. */
 const Summary = z.object({
-  as: z.number().optional(),
-  peers: z.record(z.string(), z.object({ state: z.string(), dynamicPeer: z.boolean().default(false) })).optional(),
+  l2VpnEvpn: Family.optional(),
+  ipv4Unicast: Family.optional(),
+  ipv6Unicast: Family.optional(),
 })
 
-/** Output of `show bgp l2vpn evpn summary json`; without BGP it is an object without content, or a sentence. */
-export function parseEvpnSummary(text: string): RoutingState {
-  if (!text.trimStart().startsWith('{')) return { asn: undefined, sessions: [] }
+/** Output of `show bgp summary json`; without BGP it is an object without content, or a sentence. */
+export function parseSummary(text: string): RoutingState {
+  if (!text.trimStart().startsWith('{')) return { asn: undefined, sessions: [], upstream: [] }
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
@@ -87,13 +93,17 @@ export function parseEvpnSummary(text: string): RoutingState {
   }
   const summary = Summary.safeParse(parsed)
   if (!summary.success) throw failure('FRR printed a summary of BGP that is not understood', summary.error)
-  const { as: asn, peers = {} } = summary.data
-  const sessions = Object.entries(peers).map(([address, { state, dynamicPeer: isDynamic }]) => ({
+  const { l2VpnEvpn, ipv4Unicast, ipv6Unicast } = summary.data
+  const asn = (l2VpnEvpn ?? ipv4Unicast ?? ipv6Unicast)?.as
+  return { asn, sessions: sessionsOf(l2VpnEvpn), upstream: [ipv4Unicast, ipv6Unicast].flatMap(sessionsOf) }
+}
+
+function sessionsOf(family: z.infer<typeof Family> | undefined): readonly RoutingSession[] {
+  return Object.entries(family?.peers ?? {}).map(([address, { state, dynamicPeer: isDynamic }]) => ({
     address,
     isEstablished: state === 'Established',
     isDynamic,
   }))
-  return { asn, sessions }
 }
 
 /** What a tool complains of: the last line that is more than its log. */

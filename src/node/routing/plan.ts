@@ -43,7 +43,7 @@ export function isReplaceable(text: string): boolean {
  */
 export function routingConfiguration(ground: RoutingGround): string {
   const { node, address, asn, coordinators, isCoordinator, range } = ground
-  const upstream = isCoordinator ? ground.upstream : []
+  const upstream = upstreamOf(ground)
   const lines = [
     OUR_MARK,
     'frr defaults traditional',
@@ -59,10 +59,7 @@ export function routingConfiguration(ground: RoutingGround): string {
     ...coordinators.toSorted().map((each) => ` neighbor ${each} peer-group fabric`),
     ...(isCoordinator ? peerGroup('nodes', asn) : []),
     ...(isCoordinator && range !== undefined ? [` bgp listen range ${range} peer-group nodes`] : []),
-    ...upstream.flatMap((router) => [
-      ` neighbor ${router.address} remote-as ${router.asn}`,
-      ` neighbor ${router.address} timers connect 5`,
-    ]),
+    ...upstreamSessions(upstream),
     ...upstreamFamily(4, upstream),
     ...upstreamFamily(6, upstream),
     ' address-family l2vpn evpn',
@@ -74,6 +71,14 @@ export function routingConfiguration(ground: RoutingGround): string {
     'exit',
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** Routers outside that this node speaks to: whoever may become primary does. */
+export function upstreamOf({
+  isCoordinator,
+  upstream,
+}: Pick<RoutingGround, 'isCoordinator' | 'upstream'>): RoutingGround['upstream'] {
+  return isCoordinator ? upstream : []
 }
 
 function peerGroup(name: string, asn: number): readonly string[] {
@@ -125,6 +130,25 @@ function filters(networks: readonly Network[]): readonly string[] {
     ...['route-map PVC4 permit 10', ' match ip address prefix-list PVC4', 'exit'],
     ...['route-map PVC6 permit 10', ' match ipv6 address prefix-list PVC6', 'exit'],
     ...['route-map PVC-NOTHING deny 10', 'exit'],
+  ]
+}
+
+/**
+ * Sessions with routers outside. A node that is silent is out after 3 s there as well: until then the outside goes on
+ * sending to it what guests are to get, although another one has the gateways.
+ */
+function upstreamSessions(upstream: RoutingGround['upstream']): readonly string[] {
+  if (upstream.length === 0) return []
+  return [
+    // FRR waits 5 s before it announces a network that was added, unless told to be quicker.
+    ' bgp route-map delay-timer 1',
+    ...upstream.flatMap(({ address, asn }) => [
+      ` neighbor ${address} remote-as ${asn}`,
+      ` neighbor ${address} timers 1 3`,
+      ` neighbor ${address} timers connect 2`,
+      // Otherwise 30 s pass between two announcements.
+      ` neighbor ${address} advertisement-interval 0`,
+    ]),
   ]
 }
 

@@ -9,7 +9,7 @@ import type { Routing, RoutingState } from '../../ports/routing.ts'
 import { tree } from '../../schema/tree.ts'
 import type { Index } from '../../view/index.ts'
 import { readNetworks } from '../../view/networks.ts'
-import { isReplaceable, type RoutingGround, routingConfiguration } from './plan.ts'
+import { isReplaceable, type RoutingGround, routingConfiguration, upstreamOf } from './plan.ts'
 
 export type RoutingKeeperDeps = {
   /** What does not change while pvcnoded runs. */
@@ -32,11 +32,15 @@ const RETRY_MS = 2000
 const OPEN_AFTER_MS = 30_000
 /** So many looks in a row must fail, or heartbeats of a peer without a session pass, before it is a fault. */
 const PATIENCE = 2
+/** A router outside that is restarted is no fault. */
+const UPSTREAM_PATIENCE_MS = 30_000
 
 /** The reconciler of this node's FRR; it does nothing until the index knows nodes and networks. */
 export function createRoutingKeeper(deps: RoutingKeeperDeps): RoutingKeeper {
   const { index, faults, clock, log } = deps
-  const memory: Memory = { startedAtMs: clock.nowMs(), followed: undefined, absences: new Map() }
+  const memory: Memory = {
+    ...{ startedAtMs: clock.nowMs(), followed: undefined, absences: new Map(), upstreamSeenMs: new Map() },
+  }
   let failures = 0
   const loop = new Reconciler({
     clock,
@@ -80,6 +84,8 @@ type Memory = {
   followed: string | undefined
   /** Coordinators without a session, with their heartbeat at the first look that found none. */
   readonly absences: Map<string, number>
+  /** When each router outside was last seen with a session, or looked for first. */
+  readonly upstreamSeenMs: Map<string, number>
 }
 
 /** @returns whether all is as it should be, so that the next look may be a slow one */
@@ -88,7 +94,7 @@ async function pass(deps: RoutingKeeperDeps, memory: Memory): Promise<boolean> {
   const wanted = wish(deps, memory)
   if (wanted === undefined) return false
   const { ground, text } = wanted
-  const { coordinators, asn } = ground
+  const { coordinators } = ground
   const stored = await routing.stored()
   if (!isReplaceable(stored)) {
     const message = '/etc/frr/frr.conf was not written by pvcnoded, so FRR is left alone; move the file away.'
@@ -106,7 +112,10 @@ async function pass(deps: RoutingKeeperDeps, memory: Memory): Promise<boolean> {
     await routing.store(text)
     memory.followed = undefined
   }
-  if (memory.followed === text && doesFollow(state, asn, coordinators)) return report(deps, memory, state)
+  if (memory.followed === text && doesFollow(state, ground)) {
+    const hasUpstream = reportUpstream(deps, memory, state)
+    return report(deps, memory, state) && hasUpstream
+  }
   await routing.reload()
   memory.followed = text
   log.info({ coordinators }, 'FRR was set up')
@@ -129,9 +138,10 @@ function wish(deps: RoutingKeeperDeps, { startedAtMs }: Memory): Wish | undefine
 }
 
 /** Whether FRR still has what it was told; it loses that in a start that could not read its file. */
-function doesFollow(state: RoutingState, asn: number, coordinators: readonly string[]): boolean {
-  const known = new Set(state.sessions.map(({ address }) => address))
-  return state.asn === asn && coordinators.every((address) => known.has(address))
+function doesFollow({ asn, sessions, upstream }: RoutingState, ground: RoutingGround): boolean {
+  const known = new Set([...sessions, ...upstream].map(({ address }) => address))
+  const wanted = [...ground.coordinators, ...upstreamOf(ground).map(({ address }) => address)]
+  return asn === ground.asn && wanted.every((address) => known.has(address))
 }
 
 type Peer = { readonly address: string; readonly heartbeat: number }
@@ -165,6 +175,28 @@ function report(deps: RoutingKeeperDeps, memory: Memory, state: RoutingState): b
       'FRR_SESSION',
       lasting.length === peers.length ? 'error' : 'warning',
       `FRR of this node has no BGP session with ${lasting.join(', ')}: guests may not reach those of other nodes.`,
+    )
+  return absent.length === 0
+}
+
+/** Faults of sessions with routers outside. @returns whether each is there */
+function reportUpstream(deps: RoutingKeeperDeps, memory: Memory, state: RoutingState): boolean {
+  const { ground, clock, faults } = deps
+  const nowMs = clock.nowMs()
+  const established = new Set(state.upstream.flatMap(({ address, isEstablished }) => (isEstablished ? [address] : [])))
+  const absent = upstreamOf(ground).filter(({ address }) => {
+    if (established.has(address) || !memory.upstreamSeenMs.has(address)) memory.upstreamSeenMs.set(address, nowMs)
+    return !established.has(address)
+  })
+  const lasting = absent.filter(
+    ({ address }) => nowMs - (memory.upstreamSeenMs.get(address) ?? nowMs) > UPSTREAM_PATIENCE_MS,
+  )
+  if (lasting.length === 0) faults.clear('FRR_UPSTREAM')
+  else
+    faults.set(
+      'FRR_UPSTREAM',
+      'warning',
+      `FRR of this node has no BGP session with ${lasting.map(({ address }) => address).join(', ')} outside: networks of guests are not announced there while this node is primary.`,
     )
   return absent.length === 0
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createFrr, parseEvpnSummary } from '../../../../src/adapters/frr/frr.ts'
+import { createFrr, parseSummary } from '../../../../src/adapters/frr/frr.ts'
 import type { Command, CommandOutcome } from '../../../../src/adapters/process/command.ts'
 
 let dir: string
@@ -70,21 +70,22 @@ describe('FRR that fails', () => {
 
 describe('a summary of BGP', () => {
   it('of FRR 8.4.4', () => {
-    const text = readFileSync('test/data/frr/evpn-summary-8.4.4.json', 'utf8')
-    expect(parseEvpnSummary(text)).toEqual({
+    const text = readFileSync('test/data/frr/summary-8.4.4.json', 'utf8')
+    expect(parseSummary(text)).toEqual({
       asn: 65500,
       sessions: [
         { address: '10.90.0.12', isEstablished: true, isDynamic: false },
         { address: '10.90.0.13', isEstablished: true, isDynamic: false },
       ],
+      upstream: [{ address: '10.90.2.1', isEstablished: true, isDynamic: false }],
     })
   })
 
   it.each(['', '{\n}\n', 'BGP instance not found\n'])('without BGP: %j', (text) => {
-    expect(parseEvpnSummary(text)).toEqual({ asn: undefined, sessions: [] })
+    expect(parseSummary(text)).toEqual({ asn: undefined, sessions: [], upstream: [] })
   })
 
-  it.each(['{', '{"as":"x"}'])('that is damaged: %j', (text) => {
-    expect(() => parseEvpnSummary(text)).toThrow('FRR printed a summary of BGP')
+  it.each(['{', '{"l2VpnEvpn":{"as":"x"}}'])('that is damaged: %j', (text) => {
+    expect(() => parseSummary(text)).toThrow('FRR printed a summary of BGP')
   })
 })

@@ -62,6 +62,10 @@ describe('the configuration of FRR', () => {
     expect(text).toContain('  neighbor 10.9.0.1 route-map PVC4 out\n  neighbor 10.9.0.1 route-map PVC-NOTHING in\n')
     expect(text).toContain('  neighbor fd09::1 route-map PVC6 out\n')
     expect(text).not.toContain('  neighbor fd09::1 route-map PVC4')
+    for (const { address } of upstream) {
+      expect(text).toContain(` neighbor ${address} timers 1 3\n`)
+      expect(text).toContain(` neighbor ${address} advertisement-interval 0\n`)
+    }
   })
 
   it('tells the address of a gateway that one node has, and not of one that all have', () => {

@@ -14,6 +14,8 @@ import { status } from '../node-status.ts'
 
 const names = ['hv1', 'hv2', 'hv3'].map((name) => NodeName.parse(name))
 
+const outside = { address: '10.9.0.1', asn: 65001 }
+
 let clock: ManualClock
 let writer: StoreSession
 let routing: FakeRouting
@@ -29,9 +31,10 @@ beforeEach(async () => {
   const collections = [nodesCollection(['status']), networksCollection()]
   const index = createIndex({ store: ensemble.connect(), clock, log, collections })
   routing = new FakeRouting()
+  routing.established.add(outside.address)
   faults = createFaultBoard(clock)
   keeper = createRoutingKeeper({
-    ground: { node: 'hv1', address: '10.90.0.11', asn: 65500, isCoordinator: true, upstream: [] },
+    ground: { node: 'hv1', address: '10.90.0.11', asn: 65500, isCoordinator: true, upstream: [outside] },
     coordinators: names,
     range: () => '10.90.0.0/24',
     ...{ index, routing, faults, clock, log },
@@ -133,13 +136,26 @@ describe('FRR of a node', () => {
     await say('hv3', 3)
     await clock.advance(4000)
     expect(faults.list()).toMatchObject([{ id: 'FRR_SESSION', severity: 'warning' }])
-    routing.established.clear()
+    routing.established.delete('10.90.0.12')
     await clock.advance(20_000)
     await say('hv2', 3)
     await clock.advance(4000)
     expect(faults.list()).toMatchObject([{ id: 'FRR_SESSION', severity: 'error' }])
     routing.established.add('10.90.0.12').add('10.90.0.13')
     await clock.advance(4000)
+    expect(ids()).toEqual([])
+    await keeper.stop()
+  })
+
+  it('without a session outside is a fault when that lasts, and only as long', async () => {
+    await clock.advance(2000)
+    routing.established.delete(outside.address)
+    for (let passed = 0; passed < 24_000; passed += 2000) await clock.advance(2000)
+    expect(ids()).toEqual([])
+    for (let passed = 0; passed < 12_000; passed += 2000) await clock.advance(2000)
+    expect(faults.list()).toMatchObject([{ id: 'FRR_UPSTREAM', severity: 'warning' }])
+    routing.established.add(outside.address)
+    await clock.advance(2000)
     expect(ids()).toEqual([])
     await keeper.stop()
   })
