@@ -1,4 +1,6 @@
 /** `make demo`: brings a cluster up, tells the story, and leaves the cluster running. `make demo-down` ends it. */
+
+import { networkSteps } from './demo-network.ts'
 import { deathStory } from './failover-story.ts'
 import { maintenanceStory } from './flush-story.ts'
 import { foundationStory } from './foundation-story.ts'
@@ -13,6 +15,8 @@ const whatNext = `
 The cluster runs on. Try:
   npm run -s lab -- pvc node list
   npm run -s lab -- pvc vm info web
+  npm run -s lab -- pvc network info shop     and: network dhcp list shop
+  npm run -s lab -- sh root dig +short @10.90.0.250 till.shop.example.org
   npm run -s lab -- status
   npm run -s lab -- sh hv1                a shell on the first host
   npm run -s lab -- sh hv1 tail -f /var/log/libvirt/qemu/web-serial.log
@@ -27,7 +31,8 @@ async function tell(): Promise<void> {
   const startMs = performance.now()
   const lab = await startLab({ name, tied: false, say: (line) => console.log(`  ${line}`) })
   console.log(`  up after ${seconds(performance.now() - startMs)}\n`)
-  for (const [index, step] of [...foundationStory, ...movingStory, ...maintenanceStory, ...deathStory].entries()) {
+  const steps = [...foundationStory, ...networkSteps, ...movingStory, ...maintenanceStory, ...deathStory]
+  for (const [index, step] of steps.entries()) {
     const { seen, tookMs } = await runStep(lab, step)
     console.log(`${String(index + 1).padStart(2)}. ${step.title}\n    ${seen}  [${seconds(tookMs)}]`)
   }

@@ -1,16 +1,22 @@
 /** What a lab has for networks of guests: FRR and VLAN devices in the hosts, a router outside. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { floatingAddress, labSourceDir, networks, roomAddress } from './plan.ts'
+import { labSourceDir, networks, roomAddress } from './plan.ts'
 
 /** An address of the world outside: on the router behind the upstream network, reached by the hosts' default route. */
 export const outsideAddress = '192.0.2.1'
-/** Networks of guests that the router outside reaches through the primary's address in the upstream network. */
-export const guestSupernet = '10.100.0.0/16'
 const outsideDevice = networks.upstream.bridge
 
+/** The router's own AS; it hears of networks of guests by BGP only. */
+const outsideAsn = 64_999
+const clusterAsn = 65_500
+
 /** `network` of a host's configuration. VLANs go over the upstream cable, which is no port of a bridge. */
-export const networkConfig = { underlayDevice: 'br0', bridgeDevice: networks.upstream.device }
+export const networkConfig = {
+  underlayDevice: 'br0',
+  bridgeDevice: networks.upstream.device,
+  bgp: { asn: clusterAsn, upstream: [{ address: roomAddress('upstream'), asn: outsideAsn }] },
+}
 
 /** Files of a host: its `ip`, and FRR as the operator guide sets it up. */
 export function guestNetworkFiles(): Record<string, string> {
@@ -36,5 +42,25 @@ exec /usr/lib/frr/watchfrr $watchfrr_options zebra bgpd staticd`
 export const hostRoutes = `route add default via ${roomAddress('upstream')} dev ${networks.upstream.device}`
 
 /** Lines of `ip -batch` in the machine room: the world outside. */
-export const roomRoutes = `addr add ${outsideAddress}/32 dev ${outsideDevice}
-route add ${guestSupernet} via ${floatingAddress('upstream')} dev ${outsideDevice}`
+export const roomRoutes = `addr add ${outsideAddress}/32 dev ${outsideDevice}`
+
+/** Services of the machine room: the router outside, as somebody else would set it up. `dir` takes its files. */
+export function outsideRouter(dir: string): Readonly<Record<'zebra' | 'bgpd', { config: string; command: string }>> {
+  // The machine's /etc/frr is nothing to the lab: each daemon has a file of its own.
+  const daemon = (name: string): string =>
+    `install -d -o frr -g frr -m 755 /run/frr
+exec /usr/lib/frr/${name} -A 127.0.0.1 -f ${dir}/${name}.conf -i /run/frr/${name}.pid`
+  const bgp = `router bgp ${outsideAsn}
+ bgp router-id ${roomAddress('upstream')}
+ no bgp ebgp-requires-policy
+ neighbor cluster peer-group
+ neighbor cluster remote-as ${clusterAsn}
+ neighbor cluster advertisement-interval 0
+ bgp listen range ${networks.upstream.prefix}.0/24 peer-group cluster
+exit
+`
+  return {
+    zebra: { config: 'hostname outside\n', command: daemon('zebra') },
+    bgpd: { config: `hostname outside\n${bgp}`, command: daemon('bgpd') },
+  }
+}

@@ -37,7 +37,7 @@ const sh = (script: string, timeoutMs = 120_000): Promise<{ stdout: string }> =>
   run([], ['bash', '-euo', 'pipefail', '-c', script], { timeoutMs })
 
 /** Downloads a package without installing it (its scripts would set up a boot loader or a service) and unpacks it. */
-async function unpack(name: string, into: string): Promise<void> {
+export async function unpack(name: string, into: string): Promise<void> {
   const folder = join(cache, 'packages')
   mkdirSync(folder, { recursive: true })
   const have = readdirSync(folder).find((file) => file.startsWith(`${name}_`))

@@ -6,6 +6,7 @@ import type { Lab } from './lab.ts'
 import { ensurePool, type MovedGuest, volumeOf } from './moved-guest.ts'
 import { devicesOf, leftovers, requests, stateOf, untilGone, untilJoined, untilSessions } from './network-devices.ts'
 import { pollUntil } from './poll.ts'
+import { startStandstillMeter } from './standstill.ts'
 import { lossOf, startPings } from './steady-ping.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
 
@@ -178,22 +179,28 @@ const repaired: StoryStep = {
   },
 }
 
-/** How long the emulated guest itself stands still is not the network's doing: the VLAN beside it tells. */
+const PING_MS = 50
+
+/**
+ * Packets that come while the guest stands still are lost on any network. That takes longer here than on metal, so what counts
+ * is what the network adds: those that were on their way when the guest stopped.
+ */
 const moved: StoryStep = {
-  title: 'a guest is migrated live: at most 3 pings of one each 50 ms are lost to the network',
+  title: 'a guest is migrated live: beyond those of its own standstill no more than 2 pings of one each 50 ms are lost',
   async run(lab) {
     const { name } = await hostOf(lab, two)
     const target = name === 'hv2' ? 'hv1' : 'hv2'
-    const beside = await startPings(lab.host('hv3'), office, `${office.prefix}.${two.number}`)
+    const meter = await startStandstillMeter(two.name, lab.host(name), lab.host(target))
     const loss = await lossWhile(lab, async () => {
       await lab.pvc(['-q', 'vm', 'move', two.name, '-t', target, '-w'], { timeoutMs: 90_000 })
       await untilReachable(lab)
     })
-    const plain = lossOf(await beside.end())
-    const seen = `${name} → ${target}: ${loss.lost} of ${loss.sent} pings lost, silent for ${seconds(loss.gapMs)}`
-    const other = `by VLAN ${plain.lost} lost, silent for ${seconds(plain.gapMs)}`
-    expectThat(loss.lost <= plain.lost + 3, `${seen}; ${other}`)
-    return `${seen}; ${other}`
+    const standstillMs = await meter.end()
+    if (standstillMs === undefined) throw new Error(`libvirt told of no move of ${two.name}`)
+    const own = Math.ceil(standstillMs / PING_MS)
+    const seen = `${name} → ${target}: ${loss.lost} of ${loss.sent} pings lost; the guest stood still for ${seconds(standstillMs)}, ${own} pings`
+    expectThat(loss.lost <= own + 2, `${seen}; silent for ${seconds(loss.gapMs)}`)
+    return seen
   },
 }
 

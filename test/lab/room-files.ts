@@ -1,6 +1,6 @@
-/** The machine room: switches, DHCP for guests, and one BMC per host. */
+/** The machine room: switches, DHCP for guests, one BMC per host, and the router outside. */
 import { join } from 'node:path'
-import { roomRoutes } from './guest-network-files.ts'
+import { outsideRouter, roomRoutes } from './guest-network-files.ts'
 import { put, putService } from './host-files.ts'
 import { bmcAddress, bmcLogin, hostName, labSourceDir, networkNames, networks, roomAddress } from './plan.ts'
 
@@ -69,6 +69,10 @@ export function writeRoomFiles(dir: string, hosts: number): void {
   --no-hosts --no-ping --bind-interfaces --interface=${bridge} --except-interface=lo --pid-file= \\
   --dhcp-range=${prefix}.100,${prefix}.199,255.255.255.0,12h --dhcp-leasefile=${leases}`,
   )
+  for (const [name, { config, command }] of Object.entries(outsideRouter(join(room, 'outside')))) {
+    put(join(room, 'outside', `${name}.conf`), config)
+    putService(room, `outside-${name}`, command)
+  }
   const watchdog = join(labSourceDir, 'init/watchdog.sh')
   for (let index = 1; index <= hosts; index++) {
     putBmc(dir, index)

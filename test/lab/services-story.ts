@@ -2,29 +2,28 @@
 import { outsideAddress } from './guest-network-files.ts'
 import { inGuest, untilAgent } from './in-guest.ts'
 import type { Lab } from './lab.ts'
-import { defineGuest, ensurePool, type MovedGuest } from './moved-guest.ts'
+import { cloudInit, metadata } from './metadata-steps.ts'
+import { defineGuest, ensurePool } from './moved-guest.ts'
+import { learnedBy, lostFromOutside, untilLearnedBy, untilReached } from './outside-router.ts'
 import { floatingAddress } from './plan.ts'
 import { pollUntil } from './poll.ts'
 import { coordinatorNames, makePrimary, settledPrimary } from './primary.ts'
+import { BRIDGE, DOMAIN, GATEWAY, GUEST, guestAddress, HOME, lostPings, SUBNET, VNI } from './services-ground.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
+import { leadAt, leadElsewhere } from './zookeeper-leader.ts'
 
-const VNI = '110'
-const BRIDGE = `vmbr${VNI}`
-const GATEWAY = '10.100.10.1'
-const DOMAIN = 'shop.lab'
-const IP4 = ['--ipnet', '10.100.10.0/24', '--gateway', GATEWAY, '--ipnet6', 'fd00:100:10::/64']
+const IP4 = ['--ipnet', SUBNET, '--gateway', GATEWAY, '--ipnet6', 'fd00:100:10::/64']
 const DHCP = ['--dhcp', '--dhcp-start', '10.100.10.100', '--dhcp-end', '10.100.10.199']
-
-const GUEST: MovedGuest = { name: 'shopper', uuid: '5f2b1d56-1f5c-4f5f-9a43-0000000a1001' }
-/** Where the guest runs; no server that this story ends. */
-const HOME = 'hv3'
 const HELPERS = ['dnsmasq', 'pdns_server'] as const
 
 /** Limits for a machine that does other things, too. */
 const ADDRESS_S = 5
 const CRASH_MS = 8000
+/** Then nobody knows of the death before ZooKeeper has a leader again. */
+const LEADER_CRASH_MS = 10_000
+/** From the order to the route by the new primary, or from the new network to its first route. */
+const ROUTE_MS = 8000
 const HELPER_BACK_MS = 5000
-const PING_MS = 50
 
 const network: StoryStep = {
   title: 'a network, and a guest that has its address soon after its start',
@@ -60,7 +59,7 @@ const names: StoryStep = {
     await untilAgent(host, GUEST.name)
     const name = `${GUEST.name}.${DOMAIN}`
     const inside = await inGuest(host, GUEST.name, `busybox nslookup -type=a ${name} ${GATEWAY}`)
-    const address = lab.heartbeats(GUEST.name).at(-1)?.ip ?? ''
+    const address = guestAddress(lab)
     expectThat(inside.stdout.includes(address), `inside: ${inside.stdout}${inside.stderr}`)
     const server = floatingAddress('cluster')
     const forward = await ask(lab, server, name)
@@ -73,66 +72,58 @@ const names: StoryStep = {
   },
 }
 
-/** Pings from the guest for `count` times 50 ms. @returns how many were not answered */
-async function lostPings(lab: Lab, target: string, count: number): Promise<number> {
-  const script = `busybox ping -q -i ${PING_MS / 1000} -W 1 -c ${count} ${target}`
-  const { stdout, stderr } = await inGuest(lab.host(HOME), GUEST.name, script, count * PING_MS + 30_000)
-  const match = /(\d+) packets transmitted, (\d+) packets received/.exec(stdout)
-  if (match === null) throw new Error(`ping said: ${stdout}${stderr}`)
-  return Number(match[1]) - Number(match[2])
+const announced: StoryStep = {
+  title: 'the router outside learns the route by BGP, and reaches the guest by it; of a new network it hears at once',
+  async run(lab) {
+    await untilLearnedBy(lab, SUBNET, 'hv1')
+    const address = guestAddress(lab)
+    await untilReached(lab, address)
+    const lost = await lostFromOutside(lab, address, 20)
+    expectThat(lost === 0, `${lost} of 20 pings from outside were lost`)
+    const other = ['network', 'add', '111', '-p', 'managed', '-d', 'depot', '-n', 'depot.lab']
+    await lab.pvc(['-q', ...other, '--ipnet', '10.100.11.0/24', '--gateway', '10.100.11.1'])
+    const learnedMs = await untilLearnedBy(lab, '10.100.11.0/24', 'hv1')
+    await lab.pvc(['-q', 'network', 'remove', '-y', '111'])
+    const removedMs = performance.now()
+    await pollUntil({ what: 'no route to the removed network', timeoutMs: 20_000 }, async () => {
+      return (await learnedBy(lab, '10.100.11.0/24')) === undefined
+    })
+    expectThat(learnedMs <= ROUTE_MS, `the route was there only after ${seconds(learnedMs)}`)
+    const forgotten = seconds(performance.now() - removedMs)
+    return `${SUBNET} by hv1; another network learned after ${seconds(learnedMs)}, forgotten ${forgotten} after its end`
+  },
+}
+
+/** Makes a coordinator primary. @returns ms from the order until the outside sends packets to it */
+async function primaryWithRoute(lab: Lab, name: string): Promise<number> {
+  await settledPrimary(lab)
+  const [routeMs] = await Promise.all([untilLearnedBy(lab, SUBNET, name), makePrimary(lab, name)])
+  return routeMs
 }
 
 const handover: StoryStep = {
-  title: 'a planned handover there and back: no packet to the gateway is lost',
+  title: 'a planned handover there and back: no packet to the gateway is lost, and the route outside follows',
   async run(lab) {
+    const address = guestAddress(lab)
     const targets = [GATEWAY, outsideAddress]
     for (const target of targets) {
       const lost = await lostPings(lab, target, 20)
       expectThat(lost < 20, `${target} does not answer at all`)
     }
-    const pings = Promise.all(targets.map((target) => lostPings(lab, target, 400)))
+    const pings = Promise.all([
+      ...targets.map((target) => lostPings(lab, target, 400)),
+      lostFromOutside(lab, address, 400),
+    ])
     // Read late: an error of the handover must not leave it unheard.
     pings.catch(() => undefined)
-    await makePrimary(lab, 'hv2')
-    await makePrimary(lab, 'hv1')
-    const lost = await pings
-    expectThat(lost[0] === 0, `${lost[0]} of 400 pings to the gateway were lost, ${lost[1]} beyond it`)
-    return `lost of 400: ${lost[0]} to the gateway, ${lost[1]} to ${outsideAddress}`
-  },
-}
-
-/** Asks the metadata service from the guest. */
-async function askMetadata(lab: Lab, path: string): Promise<string> {
-  // Not wget: the guest's busybox is static and looks no names up. The sending side stays open until the answer is here.
-  const script = `(printf 'GET /${path} HTTP/1.0\\r\\n\\r\\n'; sleep 1) | busybox nc -w 3 169.254.169.254 80`
-  const { stdout, stderr } = await inGuest(lab.host(HOME), GUEST.name, script)
-  const [head = '', ...body] = stdout.split('\r\n\r\n')
-  const status = head.split('\r\n')[0] ?? ''
-  return status.includes(' 200 ') ? body.join('').trim() : status || stderr
-}
-
-const metadata: StoryStep = {
-  title: 'the guest learns who it is; with the address of another it learns nothing',
-  async run(lab) {
-    const id = await askMetadata(lab, 'latest/meta-data/instance-id')
-    expectThat(id === GUEST.uuid, `instance-id is '${id}'`)
-    const seed = await askMetadata(lab, 'nocloud/meta-data')
-    expectThat(seed.includes(`local-hostname: "${GUEST.name}.${DOMAIN}"`), `the seed is '${seed}'`)
-    const script = lab.sharedFile('user-data', '#cloud-config\nhostname: shopper\n')
-    await lab.pvc(['-q', 'vm', 'meta', GUEST.name, '--user-data', script])
-    const data = await pollUntil({ what: 'the user data', timeoutMs: 5000 }, async () => {
-      const text = await askMetadata(lab, 'latest/user-data')
-      return text.startsWith('#cloud-config') && text
-    })
-    // The address of a reservation that belongs to somebody else.
-    await lab.pvc(['-q', 'network', 'dhcp', 'add', VNI, '10.100.10.50', 'other', '52:54:00:00:10:50'])
-    const steal =
-      'ip addr add 10.100.10.50/32 dev eth0; ip route add 169.254.169.254 dev eth0 via 10.100.10.1 src 10.100.10.50'
-    await inGuest(lab.host(HOME), GUEST.name, steal)
-    const stolen = await askMetadata(lab, 'latest/meta-data/instance-id')
-    await inGuest(lab.host(HOME), GUEST.name, 'ip route del 169.254.169.254; ip addr del 10.100.10.50/32 dev eth0')
-    expectThat(stolen.includes('404'), `with a stolen address the guest was told '${stolen}'`)
-    return `${id}, ${data.length} characters of user data; with the address of another: ${stolen.split('\n').at(-1)}`
+    const routesMs = [await primaryWithRoute(lab, 'hv2'), await primaryWithRoute(lab, 'hv1')]
+    const [atGateway, beyond, inwards] = await pings
+    const seen = `lost of 400: ${atGateway} to the gateway, ${beyond} to ${outsideAddress}, ${inwards} from there`
+    expectThat(atGateway === 0, seen)
+    // What is on its way to the old primary when that gives the gateway up.
+    expectThat((beyond ?? 0) <= 4 && (inwards ?? 0) <= 4, seen)
+    expectThat(Math.max(...routesMs) <= ROUTE_MS, `the route followed after ${routesMs.map(seconds)}`)
+    return `${seen}; the route followed ${routesMs.map(seconds).join(' and ')} after the order`
   },
 }
 
@@ -189,10 +180,10 @@ const killed: StoryStep = {
       expectThat(tookMs <= HELPER_BACK_MS, `${program} was back only after ${seconds(tookMs)}`)
       seen.push(`${program} after ${seconds(tookMs)}`)
     }
-    const address = lab.heartbeats(GUEST.name).at(-1)?.ip
+    const address = guestAddress(lab)
     const script = 'busybox udhcpc -i eth0 -s /etc/udhcpc.sh -f -q -n -t 5 -T 1; cat /run/ip.eth0'
     const again = await inGuest(lab.host(HOME), GUEST.name, script)
-    expectThat(again.stdout.trim().endsWith(address ?? '?'), `the guest had ${address}, now: ${again.stdout}`)
+    expectThat(again.stdout.trim().endsWith(address), `the guest had ${address}, now: ${again.stdout}`)
     return `${seen.join(', ')}; the guest keeps ${address}`
   },
 }
@@ -220,38 +211,44 @@ const daemonKilled: StoryStep = {
   },
 }
 
-const powerCut: StoryStep = {
-  title: 'power cut of the primary: the gateway is back, with everything it knew',
-  async run(lab) {
-    await makePrimary(lab, 'hv1')
-    await settledPrimary(lab)
-    const startMs = performance.now()
-    await lab.host('hv1').power('off')
-    const script = `busybox ping -q -c 1 -W 1 ${GATEWAY}`
-    await pollUntil({ what: 'the gateway', timeoutMs: 30_000 }, async () => {
-      return (await inGuest(lab.host(HOME), GUEST.name, script)).exitCode === 0
-    })
-    const tookMs = performance.now() - startMs
-    const address = lab.heartbeats(GUEST.name).at(-1)?.ip ?? ''
-    const found = await pollUntil({ what: 'the name of the guest', timeoutMs: 10_000 }, async () => {
-      return (await ask(lab, floatingAddress('cluster'), `${GUEST.name}.${DOMAIN}`)) === address && address
-    })
-    await lab.host('hv1').power('on')
-    await settledPrimary(lab)
-    expectThat(!(await gatewayAt(lab, 'hv1')), 'hv1 came back with the gateway')
-    expectThat(tookMs <= CRASH_MS, `the gateway was back only after ${seconds(tookMs)}`)
-    return `after ${seconds(tookMs)}; ${GUEST.name} is still ${found}`
-  },
+/** `leader`: whether the primary carries ZooKeeper's leader. hv2 comes to lead when hv3 is stopped, hv1 hardly ever. */
+function powerCut(leader: boolean): StoryStep {
+  const [victim, limitMs] = leader ? ['hv2', LEADER_CRASH_MS] : ['hv1', CRASH_MS]
+  return {
+    title: `power cut of the primary${leader ? ' with ZooKeeper’s leader' : ''}: gateway, names and route are back`,
+    async run(lab) {
+      await (leader ? leadAt : leadElsewhere)(lab, victim)
+      await makePrimary(lab, victim)
+      await settledPrimary(lab)
+      await untilLearnedBy(lab, SUBNET, victim)
+      const address = guestAddress(lab)
+      const startMs = performance.now()
+      const sinceMs = (): number => performance.now() - startMs
+      await lab.host(victim).power('off')
+      const script = `busybox ping -q -c 1 -W 1 ${GATEWAY}`
+      const gateway = pollUntil({ what: 'the gateway', timeoutMs: 30_000 }, async () => {
+        return (await inGuest(lab.host(HOME), GUEST.name, script)).exitCode === 0 && sinceMs()
+      })
+      const [answerMs, outsideMs] = await Promise.all([gateway, untilReached(lab, address).then(sinceMs)])
+      // What a guest answers to the outside goes by its gateway; the guest itself can be asked about once a second only.
+      const gatewayMs = Math.min(answerMs, outsideMs)
+      const by = await learnedBy(lab, SUBNET)
+      const found = await pollUntil({ what: 'the name of the guest', timeoutMs: 10_000 }, async () => {
+        return (await ask(lab, floatingAddress('cluster'), `${GUEST.name}.${DOMAIN}`)) === address && address
+      })
+      await lab.host(victim).power('on')
+      await settledPrimary(lab)
+      expectThat(!(await gatewayAt(lab, victim)), `${victim} came back with the gateway`)
+      expectThat(by !== undefined && by !== victim, `outside the route is by ${by}`)
+      expectThat(gatewayMs <= limitMs, `the gateway was back only after ${seconds(gatewayMs)}`)
+      const seen = `the gateway after ${seconds(gatewayMs)}, reached from outside by ${by} after ${seconds(outsideMs)}`
+      return `${seen}; ${GUEST.name} is still ${found}`
+    },
+  }
 }
 
 /** All steps, each after the other on one lab. */
 export const servicesStory: readonly StoryStep[] = [
-  network,
-  names,
-  metadata,
-  filter,
-  handover,
-  killed,
-  daemonKilled,
-  powerCut,
+  ...[network, announced, names, metadata, cloudInit, filter, handover, killed, daemonKilled],
+  ...[powerCut(false), powerCut(true)],
 ]
