@@ -120,12 +120,12 @@ function filters(networks: readonly Network[]): readonly string[] {
     ...list(
       'ip',
       'PVC4',
-      managed.flatMap(({ ip4 }) => (ip4 === null ? [] : [ip4.network])),
+      managed.flatMap(({ ip4 }) => (ip4 === null || ip4.gateway === null ? [] : [ip4.network])),
     ),
     ...list(
       'ipv6',
       'PVC6',
-      managed.flatMap(({ ip6 }) => (ip6 === null ? [] : [ip6.network])),
+      managed.flatMap(({ ip6 }) => (ip6 === null || ip6.gateway === null ? [] : [ip6.network])),
     ),
     ...['route-map PVC4 permit 10', ' match ip address prefix-list PVC4', 'exit'],
     ...['route-map PVC6 permit 10', ' match ipv6 address prefix-list PVC6', 'exit'],

@@ -50,7 +50,8 @@ describe('the configuration of FRR', () => {
   })
 
   it('announces networks of guests to routers outside, and takes nothing from them', () => {
-    const networks = [network(5, { ip4, ip6 }), network(6, { type: 'bridged' })]
+    const inward = { network: '10.2.0.0/24', gateway: null, dhcp: null }
+    const networks = [network(5, { ip4, ip6 }), network(6, { type: 'bridged' }), network(7, { ip4: inward })]
     const upstream = [
       { address: '10.9.0.1', asn: 65001 },
       { address: 'fd09::1', asn: 65001 },
@@ -62,6 +63,7 @@ describe('the configuration of FRR', () => {
     expect(text).toContain('  neighbor 10.9.0.1 route-map PVC4 out\n  neighbor 10.9.0.1 route-map PVC-NOTHING in\n')
     expect(text).toContain('  neighbor fd09::1 route-map PVC6 out\n')
     expect(text).not.toContain('  neighbor fd09::1 route-map PVC4')
+    expect(text).not.toContain('10.2.0.0')
     for (const { address } of upstream) {
       expect(text).toContain(` neighbor ${address} timers 1 3\n`)
       expect(text).toContain(` neighbor ${address} advertisement-interval 0\n`)
