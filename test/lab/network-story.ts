@@ -186,7 +186,8 @@ const PING_MS = 50
  * is what the network adds: those that were on their way when the guest stopped.
  */
 const moved: StoryStep = {
-  title: 'a guest is migrated live: of pings each 50 ms it misses those of its own standstill, and no more than 2 others',
+  title:
+    'a guest is migrated live: of pings each 50 ms it misses those of its own standstill, and no more than 2 others',
   async run(lab) {
     const { name } = await hostOf(lab, two)
     const target = name === 'hv2' ? 'hv1' : 'hv2'
