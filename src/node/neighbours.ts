@@ -1,6 +1,5 @@
 /** This node among others: it answers their questions, and lets them know how its power is switched. */
-import type { VmUuid } from '../model/ids.ts'
-import type { Peers } from '../ports/peer.ts'
+import type { PeerHandlers, Peers } from '../ports/peer.ts'
 import type { Index } from '../view/index.ts'
 import type { NodeDeps } from './deps.ts'
 import type { FaultBoard } from './faults.ts'
@@ -19,8 +18,8 @@ export type NeighboursOptions = {
   readonly faults: FaultBoard
   readonly index: Index
   readonly membership: Membership
-  /** Another node asks this one to look at a VM at once. */
-  readonly wake: (vm: VmUuid) => void
+  /** Another node has the copy of a VM and asks this one to look at it at once. */
+  readonly wake: PeerHandlers['wake']
 }
 
 /** Creates the parts; nothing happens before `start`. */

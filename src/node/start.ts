@@ -30,7 +30,7 @@ import { Heartbeat } from './keepalive/heartbeat.ts'
 import { createSeqKeeper, type SeqKeeper } from './keepalive/seq-guard.ts'
 import { createMembership } from './membership/create.ts'
 import type { Membership } from './membership/membership.ts'
-import { createNeighbours, type Neighbours } from './neighbours.ts'
+import { createNeighbours, type Neighbours, type NeighboursOptions } from './neighbours.ts'
 import { createNetworkPart, type NetworkPart } from './network/part.ts'
 import { buildQuarantine } from './quarantine/create.ts'
 import type { OwnBlocklistWatch } from './quarantine/own-blocklist.ts'
@@ -199,7 +199,9 @@ async function build(deps: NodeDeps): Promise<Parts> {
   })
   // Nothing starts while the guard forbids it, whatever the session allows.
   const certificate = () => (selfFence.isLatched() ? undefined : membership.certificate())
-  const manager = buildManager(deps, { certificate, faults, seqs, directory, blocklist })
+  const wake: NeighboursOptions['wake'] = (vm, arrival) => manager.wake(vm, arrival)
+  const neighbours = createNeighbours({ deps, faults, index, membership, wake })
+  const manager = buildManager(deps, { certificate, faults, seqs, directory, blocklist, neighbours })
   const flush: Flush = createFlush({
     self,
     session: () => certificate()?.session,
@@ -212,7 +214,6 @@ async function build(deps: NodeDeps): Promise<Parts> {
     log,
   })
   const hostChecks = createHostChecks(deps, faults)
-  const neighbours = createNeighbours({ deps, faults, index, membership, wake: (vm) => manager.wake(vm) })
   const networks = createNetworkPart(deps, faults, index)
   const loops = { collector, heartbeat, manager, flush, selfFence, quarantine, hostChecks, neighbours, networks }
   return { daemon, faults, seqs, membership, index, ...loops }
@@ -222,11 +223,12 @@ type ManagerParts = Pick<Parts, 'faults' | 'seqs'> & {
   readonly certificate: Membership['certificate']
   readonly directory: NodeVmDirectory
   readonly blocklist: OwnBlocklistWatch
+  readonly neighbours: Neighbours
 }
 
 function buildManager(
   deps: NodeDeps,
-  { certificate, faults, seqs, directory, blocklist }: ManagerParts,
+  { certificate, faults, seqs, directory, blocklist, neighbours }: ManagerParts,
 ): Parts['manager'] {
   const { config, hypervisor, ceph, files, clock, log } = deps
   return createDomainManager(
@@ -242,6 +244,7 @@ function buildManager(
       seqs,
       foreignSeqs: createForeignSeqs(config.node.name, clock, log),
       blocklist,
+      peers: neighbours.peers,
       starts: new Limiter(PARALLEL_STARTS),
       storageAddresses: config.node.storageAddresses,
       shutdownTimeoutMs: config.vm.shutdownTimeoutMs,

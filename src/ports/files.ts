@@ -43,8 +43,8 @@ export type NodeFiles = {
   writeIncoming(uuid: VmUuid, migrationId: string): Promise<void>
   removeIncoming(uuid: VmUuid): Promise<void>
   /**
-   * Ends a QEMU in an orderly way (SIGTERM by pidfd), by force after `graceMs`, and waits until it is gone. `killed`: its
-   * Ceph client could not give its watches back.
+   * Ends a QEMU in an orderly way (SIGTERM by pidfd), by force after `graceMs`, and waits until nothing of it can run any
+   * more; the kernel may still be giving its memory back. `killed`: its Ceph client could not give its watches back.
    * @throws PVC_HYPERVISOR_TIMEOUT when it was killed and is still there seconds later
    */
   endQemu(uuid: VmUuid, pid: number, graceMs: number): Promise<'ended' | 'killed'>

@@ -1,4 +1,5 @@
 import type { Signal } from '../base/signal.ts'
+import type { VmArrival } from '../model/domain.ts'
 import type { NodeName, VmUuid } from '../model/ids.ts'
 
 /** What another node's pvcnoded said about itself. */
@@ -14,7 +15,8 @@ export type QuorumAnswer = { readonly node: NodeName; readonly notServingForMs: 
 
 /**
  * Other nodes, asked directly over the cluster and storage networks. Hints, and evidence for a timeline: no record changes
- * on a peer's word. Every call ends within its deadline of at most 1 s and never throws for what a peer does.
+ * on a peer's word, but for one: the target's that its copy is complete (protocol L3), which it also writes to the store.
+ * Every call ends within its deadline of at most 1 s and never throws for what a peer does.
  */
 export type Peers = {
   /** Asks one node on each of its networks. */
@@ -25,8 +27,8 @@ export type Peers = {
   probeFrom(coordinator: NodeName, node: NodeName): Promise<readonly PeerProbe[] | undefined>
   /** Asks every coordinator; one that does not answer is missing. */
   quorum(): Promise<readonly QuorumAnswer[]>
-  /** Says "look again at this VM" to its new node. */
-  wake(node: NodeName, vm: VmUuid): Promise<void>
+  /** Says "look again at this VM" to a node, and what arrived of it here: it stands still until that node has heard it. */
+  wake(node: NodeName, vm: VmUuid, arrival: VmArrival): Promise<void>
 }
 
 /** Where a node can be asked, and on which network that is (`cluster`, `storage`, `storage2` and so on). */
@@ -44,7 +46,7 @@ export type PeerHandlers = {
   probeFor(node: NodeName): Promise<readonly PeerProbe[]>
   /** Undefined: this node runs no ZooKeeper server. */
   notServingForMs(): Promise<number | undefined>
-  wake(vm: VmUuid): void
+  wake(vm: VmUuid, arrival: VmArrival): void
 }
 
 /** This node's place in the conversation of nodes. */

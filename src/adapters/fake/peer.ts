@@ -1,5 +1,5 @@
 import { MutableSignal } from '../../base/signal.ts'
-import type { NodeName, VmUuid } from '../../model/ids.ts'
+import type { NodeName } from '../../model/ids.ts'
 import type { PeerDirectory, PeerHandlers, PeerNetwork, PeerProbe, Peers, QuorumAnswer } from '../../ports/peer.ts'
 
 /** How far a question gets: to pvcnoded, to a machine without it, or nowhere. */
@@ -67,7 +67,7 @@ export class FakePeerWorld {
         }
         return answers
       },
-      wake: async (node, vm) => reached(node)?.wake(vm),
+      wake: async (node, vm, arrival) => reached(node)?.wake(vm, arrival),
     }
   }
 }
@@ -79,7 +79,6 @@ export class FakePeers implements Peers {
   /** Probes by `coordinator node`. */
   readonly probesFrom = new Map<string, readonly PeerProbe[]>()
   quorumAnswers: readonly QuorumAnswer[] = []
-  readonly woken: { readonly node: NodeName; readonly vm: VmUuid }[] = []
 
   async probe(node: NodeName): Promise<readonly PeerProbe[]> {
     return this.probes.get(node) ?? [{ kind: 'silent', network: 'cluster' }]
@@ -93,7 +92,7 @@ export class FakePeers implements Peers {
   async quorum(): Promise<readonly QuorumAnswer[]> {
     return this.quorumAnswers
   }
-  async wake(node: NodeName, vm: VmUuid): Promise<void> {
-    this.woken.push({ node, vm })
+  async wake(): Promise<void> {
+    // Nobody is reached.
   }
 }

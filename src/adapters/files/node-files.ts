@@ -8,6 +8,7 @@ import { BootId, LifeId, VmUuid } from '../../model/ids.ts'
 import type { NodeFiles } from '../../ports/files.ts'
 import { pidfdKill, processStartTicks, waitProcessExit } from '../libvirt/system.ts'
 import { unlessGone, writeFileAtomic } from './atomic-file.ts'
+import { isOver, untilOver } from './exit.ts'
 import { createProc } from './proc.ts'
 import { findVolumeUsers } from './volume-users.ts'
 
@@ -23,6 +24,8 @@ export type NodeFilesOptions = {
   readonly rbdDevicesDir?: string
   /** System calls that hold on to one process; default: the native ones. */
   readonly processHandle?: ProcessHandle
+  /** The kernel ends a killed process within this time, unless it hangs in the kernel itself. Default 5 s. */
+  readonly killMs?: number
 }
 
 /** A process by pid and start time, so that a signal never reaches another one with the same pid. */
@@ -34,15 +37,13 @@ export type ProcessHandle = {
   waitExit(pid: number, startTicks: number, timeoutMs: number): Promise<boolean>
 }
 
-/** The kernel ends a killed process within this time, unless it hangs in the kernel itself. */
-const KILL_MS = 5000
-
 const LifeFile = z.object({ bootId: BootId, life: LifeId })
 const SeqsFile = z.record(VmUuid, z.number().int().nonnegative())
 
 /** The node's own files and what /proc shows of this machine. */
 export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
-  const proc = createProc(options.procDir ?? '/proc', options.deviceDir ?? '/sys/class/net')
+  const procDir = options.procDir ?? '/proc'
+  const proc = createProc(procDir, options.deviceDir ?? '/sys/class/net')
   const places = {
     proc,
     libvirtRunDir: options.libvirtRunDir ?? '/run/libvirt/qemu',
@@ -87,7 +88,7 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
     async endQemu(uuid, pid, graceMs) {
       const startTicks = handle.startTicks(pid)
       if (startTicks === undefined || !proc.isQemuOf(pid, uuid)) return 'ended'
-      return endProcess(handle, pid, startTicks, graceMs)
+      return endProcess({ handle, procDir, pid, startTicks, killMs: options.killMs ?? 5000 }, graceMs)
     },
     qemuProcesses: () => proc.qemuProcesses(),
     async killQemu(uuid, pid) {
@@ -119,16 +120,26 @@ const nativeHandle: ProcessHandle = {
   waitExit: waitProcessExit,
 }
 
-async function endProcess(
-  handle: ProcessHandle,
-  pid: number,
-  startTicks: number,
-  graceMs: number,
-): Promise<'ended' | 'killed'> {
-  if (!handle.signal(pid, startTicks, 'SIGTERM') || (await handle.waitExit(pid, startTicks, graceMs))) return 'ended'
+type Ending = {
+  readonly handle: ProcessHandle
+  readonly procDir: string
+  readonly pid: number
+  readonly startTicks: number
+  readonly killMs: number
+}
+
+async function endProcess(ending: Ending, graceMs: number): Promise<'ended' | 'killed'> {
+  const { handle, pid, startTicks } = ending
+  if (!handle.signal(pid, startTicks, 'SIGTERM') || (await waitEnd(ending, graceMs))) return 'ended'
   if (!handle.signal(pid, startTicks, 'SIGKILL')) return 'ended'
-  if (await handle.waitExit(pid, startTicks, KILL_MS)) return 'killed'
+  if (await waitEnd(ending, ending.killMs)) return 'killed'
   throw new PvcError('PVC_HYPERVISOR_TIMEOUT', `QEMU process ${pid} was killed and still has not ended`)
+}
+
+/** A guest stands still meanwhile, and the kernel takes its time to give the memory of its old QEMU back. */
+function waitEnd({ handle, procDir, pid, startTicks }: Ending, timeoutMs: number): Promise<boolean> {
+  const waitExit = (forMs: number) => handle.waitExit(pid, startTicks, forMs)
+  return untilOver(() => isOver(procDir, pid, startTicks), waitExit, timeoutMs)
 }
 
 function seqsOf(document: unknown): ReadonlyMap<VmUuid, number> {

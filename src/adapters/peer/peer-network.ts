@@ -84,7 +84,7 @@ function createPeers(client: PeerClient, directory: PeerDirectory): Peers {
       )
       return answers.filter((answer) => answer !== undefined)
     },
-    wake: async (node, vm) => void (await ask(node, 'wake', { vm })),
+    wake: async (node, vm, arrival) => void (await ask(node, 'wake', { vm, arrival })),
   }
 }
 
@@ -109,7 +109,8 @@ function routesOf(handlers: PeerHandlers): ReadonlyMap<string, PeerRoute> {
     [
       VERBS.wake.path,
       async (question) => {
-        handlers.wake(VERBS.wake.question.parse(question).vm)
+        const { vm, arrival } = VERBS.wake.question.parse(question)
+        handlers.wake(vm, arrival)
         return ok({})
       },
     ],

@@ -1,5 +1,6 @@
 /** What nodes say to each other: paths, and the shapes of questions and answers. */
 import { z } from 'zod'
+import { VmArrival } from '../../model/domain.ts'
 import { NodeName, VmUuid } from '../../model/ids.ts'
 
 const Probe = z.object({ kind: z.enum(['answers', 'host-only', 'silent']), network: z.string().max(40) })
@@ -17,7 +18,7 @@ export const VERBS = {
     question: z.object({}),
     answer: z.object({ notServingForMs: z.number().nonnegative() }),
   },
-  wake: { path: '/wake', question: z.object({ vm: VmUuid }), answer: z.object({}) },
+  wake: { path: '/wake', question: z.object({ vm: VmUuid, arrival: VmArrival }), answer: z.object({}) },
 } as const
 
 export type Verb = keyof typeof VERBS

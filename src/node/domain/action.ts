@@ -1,4 +1,5 @@
 import type { Migration, MovePolicy, RunRecord, VmArrival, VmSpec, VmStatus } from '../../model/domain.ts'
+import type { NodeName } from '../../model/ids.ts'
 import type { Mark } from './observation.ts'
 
 /** Change of a VM's status document; `run` given: the record changes hands and seq is raised. */
@@ -29,8 +30,8 @@ export type VmAction =
   | { readonly kind: 'end-source'; readonly patch: StatusPatch }
   /** Source: libvirt left the guest paused and no copy is complete: let it run on. */
   | { readonly kind: 'resume' }
-  /** Target: what the source waits for. */
-  | { readonly kind: 'say-arrival'; readonly arrival: VmArrival }
+  /** Target: what the source waits for; `tell`: the source, where the guest stands still until it knows. */
+  | { readonly kind: 'say-arrival'; readonly arrival: VmArrival; readonly tell?: NodeName }
   | { readonly kind: 'expect-copy'; readonly migrationId: string }
   | { readonly kind: 'expect-no-copy' }
   /** Target: the record is ours, so the copy becomes ours and runs. */

@@ -49,6 +49,8 @@ export async function applyMove(context: ActionContext, action: MoveAction): Pro
       await ports.hypervisor.resume(uuid)
       return DONE
     case 'say-arrival':
+      // Not waited for: who does not answer learns it from the store.
+      if (action.tell !== undefined) void ports.peers.wake(action.tell, uuid, action.arrival)
       return sayArrival(context, action.arrival)
     case 'expect-copy':
       await ports.files.writeIncoming(uuid, action.migrationId)
@@ -70,7 +72,9 @@ async function copy(context: ActionContext, action: MoveAction & { kind: 'copy' 
   const targetAddress = status?.value.clusterAddr ?? ''
   if (targetAddress === '') return { kind: 'retryable', reason: `node ${migration.to.node} has not said its address` }
   const request = { migrationId: migration.id, targetAddress, maxDowntimeMs, policy }
-  startCopy(migration.id, () => ports.hypervisor.migrate(uuid, request))
+  // Found now: a look through /proc while the guest stands still would prolong that.
+  const qemuPid = (await ports.files.qemuProcesses()).get(uuid)
+  startCopy(migration.id, qemuPid, () => ports.hypervisor.migrate(uuid, request))
   return DONE
 }
 
@@ -81,8 +85,12 @@ async function copy(context: ActionContext, action: MoveAction & { kind: 'copy' 
 async function endSource(context: ActionContext, action: MoveAction & { kind: 'end-source' }): Promise<ActionOutcome> {
   const { ports, uuid, observed, look } = context
   const { qemuPid, spec } = observed.observation
-  await ports.files.removePermit(uuid)
-  const end = qemuPid === undefined ? 'ended' : await ports.files.endQemu(uuid, qemuPid, END_GRACE_MS)
+  const askedAtMs = ports.clock.nowMs()
+  const [end] = await Promise.all([
+    qemuPid === undefined ? 'ended' : ports.files.endQemu(uuid, qemuPid, END_GRACE_MS),
+    ports.files.removePermit(uuid),
+  ])
+  ports.log.info({ end, ms: Math.round(ports.clock.nowMs() - askedAtMs) }, 'the QEMU that was copied has ended')
   // A killed client leaves its watch on the image, and the next migration would hang on it.
   if (end === 'killed' && isVmSpec(spec)) await prepareVolumes(ports, spec.rbdList, true)
   if (look().isResumedSinceSwitch) return { kind: 'overtaken', reason: 'libvirt let the guest run on here' }
@@ -109,10 +117,13 @@ async function adopt(context: ActionContext, action: MoveAction & { kind: 'adopt
   if (!hasTime(ports, certificate)) {
     return { kind: 'overtaken', reason: 'the ZooKeeper session of this node is not certain to last' }
   }
-  await ports.files.writePermit(uuid, action.mark)
   const { mark } = observed.observation.domain ?? {}
-  if (mark?.life !== action.mark.life || mark.seq !== action.mark.seq) await ports.hypervisor.setMark(uuid, action.mark)
-  await ports.files.removeIncoming(uuid)
+  const isMarked = mark?.life === action.mark.life && mark.seq === action.mark.seq
+  await Promise.all([
+    ports.files.writePermit(uuid, action.mark),
+    isMarked ? undefined : ports.hypervisor.setMark(uuid, action.mark),
+    ports.files.removeIncoming(uuid),
+  ])
   await ports.hypervisor.resume(uuid)
   return DONE
 }

@@ -12,5 +12,5 @@ export type ActionContext = {
   /** What is known of the move at this very moment, later than the observation. */
   readonly look: () => MoveLook
   /** Starts libvirt's copy; its end comes with a later look. */
-  readonly startCopy: (id: string, run: () => Promise<void>) => void
+  readonly startCopy: (id: string, qemuPid: number | undefined, run: () => Promise<void>) => void
 }

@@ -1,4 +1,5 @@
 import { Reconciler } from '../../base/reconciler.ts'
+import type { VmArrival } from '../../model/domain.ts'
 import { errorChain } from '../../model/errors.ts'
 import type { NodeName, VmUuid } from '../../model/ids.ts'
 import type { DomainPorts } from './ports.ts'
@@ -97,9 +98,9 @@ export function createDomainManager(ports: DomainPorts, directory: VmDirectory) 
       )
       scanner.trigger()
     },
-    /** Another node says that this VM is ours now: looked at at once, not when the watch tells. Nothing happens before `start`. */
-    wake(uuid: VmUuid) {
-      if (unsubscribes.length > 0) ensure(uuid).trigger()
+    /** The target of a copy says that it is complete: its guest stands still, so it is looked at now, not when the watch tells. */
+    wake(uuid: VmUuid, arrival: VmArrival) {
+      reconcilers.get(uuid)?.wake(arrival)
     },
     /** Looks at everything again: after certification, or when an operator asks. */
     triggerAll,

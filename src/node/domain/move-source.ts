@@ -10,8 +10,8 @@ const PREPARE_MS = 15_000
 /** After libvirt's call has returned, what it left behind shows itself within this time. */
 const OUTCOME_MS = 10_000
 const PROGRESS_MS = 1000
-/** The guest stands still from the switch to the hand-over, so it is looked at without delay. */
-const SWITCHED_LOOK_MS = 20
+/** The guest stands still from the switch to the hand-over. The target tells when it has the copy; this is for a word that is lost. */
+const SWITCHED_LOOK_MS = 50
 const PREPARE_LOOK_MS = 20
 const ABORT_LOOK_MS = 500
 

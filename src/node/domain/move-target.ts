@@ -30,7 +30,8 @@ export function decideCopyHere(
   if (migration === undefined || domain.migrationId !== migration.id) return undefined
   if (!domain.isArrived) return decision(memory, undefined, COPY_LOOK_MS)
   if (isSaid(o, migration, 'complete')) return decision(memory, undefined, COPY_LOOK_MS)
-  return decision(memory, { kind: 'say-arrival', arrival: arrivalOf(o, migration, 'complete') })
+  const arrival = arrivalOf(o, migration, 'complete')
+  return decision(memory, { kind: 'say-arrival', arrival, tell: migration.from.node })
 }
 
 /** No domain is here yet: open the door for the copy and say so (L1). */
@@ -38,7 +39,8 @@ export function decideExpect(o: VmObservation, migration: Migration, memory: VmM
   if (o.move.incoming !== migration.id) return decision(memory, { kind: 'expect-copy', migrationId: migration.id })
   const said = o.move.arrival?.migrationId === migration.id ? o.move.arrival.state : 'gone'
   if (said !== 'gone') return decision(memory, undefined, COPY_LOOK_MS)
-  return decision(memory, { kind: 'say-arrival', arrival: arrivalOf(o, migration, 'prepared') })
+  const arrival = arrivalOf(o, migration, 'prepared')
+  return decision(memory, { kind: 'say-arrival', arrival, tell: migration.from.node })
 }
 
 /**

@@ -1,4 +1,4 @@
-import { isVmSpec, type VmDocument, type VmStatus } from '../../model/domain.ts'
+import { isVmSpec, type Migration, type VmArrival, type VmDocument, type VmStatus } from '../../model/domain.ts'
 import type { NodeName, VmUuid } from '../../model/ids.ts'
 import { tree } from '../../schema/tree.ts'
 import type { CopyCall, LocalDomain, MoveObservation, MoveTarget } from './observation.ts'
@@ -10,6 +10,14 @@ export type MoveLook = {
   readonly isResumedSinceSwitch: boolean
   /** By libvirt's word the guest stands still here for the switch of our copy. */
   readonly isSwitched: boolean
+  /** QEMU that our copy leaves, as it was found when the copy began. */
+  readonly qemuPid: number | undefined
+  /** What the target said directly about its copy; the store may not have it yet. */
+  readonly told: VmArrival | undefined
+  /** A complete copy that was seen here a moment ago, and of which libvirt has said nothing since. */
+  readonly arrived: LocalDomain | undefined
+  /** The last look showed a move under way. */
+  readonly isMoving: boolean
 }
 
 type Subject = {
@@ -19,24 +27,40 @@ type Subject = {
   readonly look: MoveLook
 }
 
+/** What was read of the VM before. `arrival`: only where the last look showed a move. */
+type Read = {
+  readonly spec: VmDocument | undefined
+  readonly status: VmStatus | undefined
+  readonly domain: LocalDomain | undefined
+  readonly incoming: string | undefined
+  readonly arrival: VmArrival | undefined
+}
+
 /** Reads what a move needs; nothing more than the incoming file where no move can be under way. */
 export async function observeMove(
   { ports, certificate, uuid, look }: Subject,
-  spec: VmDocument | undefined,
-  status: VmStatus | undefined,
-  domain: LocalDomain | undefined,
-  incoming: string | undefined,
+  { spec, status, domain, incoming, arrival }: Read,
 ): Promise<MoveObservation> {
   const migration = status?.migration ?? null
+  const { copyCall, isResumedSinceSwitch, isMoving } = look
+  const isMove = migration !== null || incoming !== undefined
   const isSource = domain !== undefined && status?.run?.node === ports.self
-  const isLeaving = isSource && isVmSpec(spec) && spec.node !== ports.self && spec.power === 'on'
-  const [target, arrival, job] = await Promise.all([
+  // From the switch on nothing depends on target and job, and the guest stands still.
+  const isStaying = isSource && !domain.isSwitched
+  const isLeaving = isStaying && isVmSpec(spec) && spec.node !== ports.self && spec.power === 'on'
+  const [target, found, job] = await Promise.all([
     isLeaving ? readTarget(certificate, spec.node) : undefined,
-    migration === null && incoming === undefined ? undefined : certificate.session.get(tree.vm(uuid).arrival),
-    isSource && migration?.step === 'copy' && !domain.isSwitched ? ports.hypervisor.migrationProgress(uuid) : undefined,
+    isMove && !isMoving ? certificate.session.get(tree.vm(uuid).arrival) : undefined,
+    isStaying && migration?.step === 'copy' ? ports.hypervisor.migrationProgress(uuid) : undefined,
   ])
-  const { copyCall, isResumedSinceSwitch } = look
-  return { target, arrival: arrival?.value, incoming, job, copyCall, isResumedSinceSwitch }
+  const said = isMove ? (arrival ?? found?.value) : undefined
+  return { target, arrival: toldBy(look.told, migration) ?? said, incoming, job, copyCall, isResumedSinceSwitch }
+}
+
+/** What the target itself said about this very migration. */
+function toldBy(told: VmArrival | undefined, migration: Migration | null): VmArrival | undefined {
+  const isAbout = told?.migrationId === migration?.id && told?.node === migration?.to.node
+  return isAbout && told?.life === migration?.to.life ? told : undefined
 }
 
 async function readTarget({ session }: Certificate, node: NodeName): Promise<MoveTarget | undefined> {

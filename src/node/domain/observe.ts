@@ -32,21 +32,24 @@ export async function observeVm(
   look: MoveLook,
 ): Promise<Observed> {
   const keys = tree.vm(uuid)
-  const [spec, status, domain, permit, incoming] = await Promise.all([
+  // libvirt answers nothing about a domain whose migration it is finishing, and the guest stands still meanwhile.
+  const isKnown = look.isSwitched || look.arrived !== undefined
+  const [spec, status, domain, permit, incoming, arrival] = await Promise.all([
     certificate.session.get(keys.spec),
     certificate.session.get(keys.status),
-    // libvirt answers nothing about a domain whose migration it is finishing, and the guest stands still meanwhile.
-    look.isSwitched ? undefined : ports.hypervisor.get(uuid),
+    isKnown ? undefined : ports.hypervisor.get(uuid),
     ports.files.permit(uuid),
     ports.files.incoming(uuid),
+    look.isMoving ? certificate.session.get(keys.arrival) : undefined,
   ])
   const isHere = status?.value.run?.node === ports.self || permit !== undefined || incoming !== undefined
-  // Looking through /proc is only worth its cost where a QEMU could be left.
-  const local = look.isSwitched ? switchedDomain(certificate, status?.value) : domain && localDomain(domain)
+  const seen = look.arrived ?? (domain && localDomain(domain))
+  const local = look.isSwitched ? switchedDomain(certificate, status?.value) : seen
   const isDoubtful = local === undefined ? isHere : local.isSwitched
-  const qemuPid = isDoubtful ? (await ports.files.qemuProcesses()).get(uuid) : undefined
+  const qemuPid = isDoubtful ? await findQemu(ports, uuid, look) : undefined
   const document = spec?.value
-  const move = await observeMove({ ports, certificate, uuid, look }, document, status?.value, local, incoming)
+  const read = { spec: document, status: status?.value, domain: local, incoming, arrival: arrival?.value }
+  const move = await observeMove({ ports, certificate, uuid, look }, read)
   const observation: VmObservation = {
     uuid,
     self: ports.self,
@@ -70,6 +73,12 @@ export async function observeVm(
     memory,
   }
   return { observation, status }
+}
+
+/** Looking through /proc is only worth its cost where a QEMU could be left and is not known. */
+async function findQemu({ files }: DomainPorts, uuid: VmUuid, look: MoveLook): Promise<number | undefined> {
+  const known = look.isSwitched ? look.qemuPid : undefined
+  return known ?? (await files.qemuProcesses()).get(uuid)
 }
 
 function mayStart({ self }: DomainPorts, spec: VmDocument | undefined): boolean {

@@ -6,6 +6,7 @@ import type { Ceph } from '../../ports/ceph.ts'
 import type { NodeFiles } from '../../ports/files.ts'
 import type { Hypervisor } from '../../ports/hypervisor.ts'
 import type { Log } from '../../ports/log.ts'
+import type { Peers } from '../../ports/peer.ts'
 import type { StoreSession } from '../../ports/store.ts'
 import type { ForeignSeqs } from '../keepalive/foreign-seqs.ts'
 import type { OwnBlocklistWatch } from '../quarantine/own-blocklist.ts'
@@ -42,6 +43,8 @@ export type DomainPorts = {
   readonly starts: Limiter
   /** Whether Ceph shuts this node out. */
   readonly blocklist: Pick<OwnBlocklistWatch, 'recent'>
+  /** A complete copy is also told its source directly. */
+  readonly peers: Pick<Peers, 'wake'>
   readonly storageAddresses: readonly string[]
   readonly shutdownTimeoutMs: number
   readonly createTimeoutMs: number

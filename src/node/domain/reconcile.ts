@@ -1,8 +1,11 @@
 import { sleep } from '../../base/clock.ts'
 import { DeadlineError } from '../../base/deadline.ts'
 import { Reconciler } from '../../base/reconciler.ts'
+import type { VmArrival } from '../../model/domain.ts'
 import { errorChain, hasCode } from '../../model/errors.ts'
 import type { VmUuid } from '../../model/ids.ts'
+import type { StoreSession } from '../../ports/store.ts'
+import { tree } from '../../schema/tree.ts'
 import { applyVmAction } from './apply.ts'
 import { createCopyWatch } from './copy-watch.ts'
 import { decideVm } from './decide.ts'
@@ -30,6 +33,8 @@ export type VmReconciler = {
   trigger(): void
   /** libvirt said something about this VM's domain. */
   event(event: string, detail: string): void
+  /** The target of a copy that leaves says what it has. */
+  wake(arrival: VmArrival): void
   /** Ends the loop. A copy under way is called off, or handed over when it is complete: nobody would do it afterwards. */
   stop(): Promise<void>
 }
@@ -42,12 +47,16 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
   let isLeaving = false
   const board = createProblemBoard(ports, uuid)
   const copies = createCopyWatch(() => loop.trigger())
+  const look = () => copies.look(ports.clock.nowMs())
+  const watch = createMoveWatch(uuid, () => loop.trigger())
 
   /** One step: look, decide, do. @returns undefined when there was nothing to do, else when to look again. */
   async function step(): Promise<{ readonly isIdle: boolean; readonly wakeInMs: number | undefined }> {
     const certificate = ports.certificate()
     if (certificate === undefined) return { isIdle: true, wakeInMs: undefined }
-    const observed = await observeVm(ports, certificate, uuid, memory, copies.look())
+    const observed = await observeVm(ports, certificate, uuid, memory, look())
+    copies.saw(observed.observation)
+    watch.follow(look().isMoving ? certificate.session : undefined)
     isLeaving = observed.status?.value.migration?.from.node === ports.self
     board.setTrusted(observed.observation.isSeqTrusted)
     const decision = decideVm(observed.observation)
@@ -56,10 +65,8 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
     if (decision.action === undefined) return { isIdle: true, wakeInMs: decision.wakeInMs }
     const { action } = decision
     log.info({ action: describe(action) }, `vm ${action.kind}`)
-    const outcome = await applyVmAction(
-      { ports, certificate, uuid, observed, look: copies.look, startCopy: copies.start },
-      action,
-    )
+    const outcome = await applyVmAction({ ports, certificate, uuid, observed, look, startCopy: copies.start }, action)
+    copies.did(action.kind)
     memory = rememberOutcome(memory, action, outcome)
     if (outcome.kind !== 'done') log.warn({ action: action.kind, reason: outcome.reason }, 'vm action did not succeed')
     return { isIdle: TAKES_TIME.has(action.kind), wakeInMs: decision.wakeInMs }
@@ -78,7 +85,7 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
    * What is called off begins anew with the next daemon.
    */
   async function leaveNoCopy() {
-    if (copies.look().copyCall?.state !== 'running') return
+    if (look().copyCall?.state !== 'running') return
     const { clock } = ports
     const endMs = clock.nowMs() + LEAVE_MS
     log.info({}, 'calling the copy off, because this daemon ends')
@@ -88,7 +95,7 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
       isOver = await Promise.race([ended, sleep(clock, LEAVE_AGAIN_MS).then(() => false)])
       if (!isOver && clock.nowMs() >= endMs) throw new DeadlineError('the end of a copy', LEAVE_MS)
     }
-    if (copies.look().copyCall?.error !== undefined) return
+    if (look().copyCall?.error !== undefined) return
     do {
       await pass()
       await sleep(clock, LEAVE_LOOK_MS)
@@ -111,8 +118,10 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
       copies.event(event, detail)
       loop.trigger()
     },
+    wake: copies.tell,
     async stop() {
       await loop.stop()
+      watch.follow(undefined)
       try {
         await leaveNoCopy()
       } catch (error) {
@@ -120,6 +129,27 @@ export function createVmReconciler(nodePorts: DomainPorts, uuid: VmUuid): VmReco
       }
       board.show([])
       board.setTrusted(true)
+    },
+  }
+}
+
+/**
+ * While a VM moves, a watch that fires is acted on at once, not when the index has read what changed: the guest may stand
+ * still for it. The watches themselves are the index's, in the same session.
+ */
+function createMoveWatch(uuid: VmUuid, onFired: () => void) {
+  const { path } = tree.vm(uuid).spec
+  const below = `${path}/`
+  let followed: StoreSession | undefined
+  let unsubscribe: (() => void) | undefined
+  return {
+    follow(session: StoreSession | undefined) {
+      if (session === followed) return
+      unsubscribe?.()
+      followed = session
+      unsubscribe = session?.onChange((changed) => {
+        if (changed === path || changed.startsWith(below)) onFired()
+      })
     },
   }
 }

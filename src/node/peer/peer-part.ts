@@ -1,8 +1,8 @@
 /** This node as others ask it, and others as it asks them. */
 import type { Clock } from '../../base/clock.ts'
-import type { NodeName, VmUuid } from '../../model/ids.ts'
+import type { NodeName } from '../../model/ids.ts'
 import type { Log } from '../../ports/log.ts'
-import type { LocalServer, PeerEndpoint, PeerNetwork, Peers } from '../../ports/peer.ts'
+import type { LocalServer, PeerEndpoint, PeerHandlers, PeerNetwork, Peers } from '../../ports/peer.ts'
 import type { Index } from '../../view/index.ts'
 import type { FaultBoard } from '../faults.ts'
 import { createPeerDirectory } from './directory.ts'
@@ -15,7 +15,7 @@ export type PeerPartOptions = {
   readonly server: LocalServer | undefined
   readonly index: Index
   readonly coordinators: readonly NodeName[]
-  readonly wake: (vm: VmUuid) => void
+  readonly wake: PeerHandlers['wake']
   readonly clock: Clock
   readonly log: Log
   readonly faults: FaultBoard

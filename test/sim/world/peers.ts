@@ -76,8 +76,8 @@ export class SimPeers {
         })
         return (await Promise.all(asked)).filter((answer) => answer !== undefined)
       },
-      wake: async (node, vm) => {
-        await this.#ask(self, node, directory, async ({ wake }) => wake(vm))
+      wake: async (node, vm, arrival) => {
+        await this.#ask(self, node, directory, async ({ wake }) => wake(vm, arrival))
       },
     }
   }

@@ -8,7 +8,7 @@ import { FakeMigrationNetwork } from '../../../../src/adapters/fake/migration.ts
 import { FakeProcesses } from '../../../../src/adapters/fake/processes.ts'
 import { FakeEnsemble, type FakeStore } from '../../../../src/adapters/fake/store.ts'
 import { Limiter } from '../../../../src/base/limiter.ts'
-import { emptyVmStatus, isVmSpec, type VmSpec, type VmStatus } from '../../../../src/model/domain.ts'
+import { emptyVmStatus, isVmSpec, type VmArrival, type VmSpec, type VmStatus } from '../../../../src/model/domain.ts'
 import { LifeId, NodeName, type VmUuid } from '../../../../src/model/ids.ts'
 import { createDomainManager, type VmDirectory } from '../../../../src/node/domain/manager.ts'
 import type { Certificate } from '../../../../src/node/domain/ports.ts'
@@ -100,6 +100,7 @@ export class Machine {
         blocklist: {
           recent: async () => ({ kind: this.#world.ceph.isBlocklisted(`${this.address}:0/0`) ? 'listed' : 'clear' }),
         },
+        peers: { wake: async (node, vm, arrival) => this.#world.tell(node, vm, arrival) },
         starts: new Limiter(4),
         storageAddresses: [this.address],
         shutdownTimeoutMs: 60_000,
@@ -139,6 +140,10 @@ export class Machine {
     this.restartDaemon()
   }
 
+  wake(uuid: VmUuid, arrival: VmArrival): void {
+    this.#manager?.wake(uuid, arrival)
+  }
+
   triggerAll(): void {
     this.#manager?.triggerAll()
   }
@@ -154,6 +159,8 @@ export class World {
   readonly admin: FakeStore
   readonly hv1: Machine
   readonly hv2: Machine
+  /** Set true to let no direct word of a node reach another. */
+  arePeersSilent = false
   readonly #listeners = new Set<(uuid: VmUuid | undefined) => void>()
   #spec: VmSpec = specOf({ power: 'off', xml: XML, generation: 1, wishes: { start: 0, restart: 0, stopNow: 0 } })
 
@@ -178,6 +185,10 @@ export class World {
     world.hv2.startDaemon()
     await world.clock.advance(100)
     return world
+  }
+
+  tell(node: NodeName, uuid: VmUuid, arrival: VmArrival): void {
+    if (!this.arePeersSilent) [this.hv1, this.hv2].find(({ name }) => name === node)?.wake(uuid, arrival)
   }
 
   directory(): VmDirectory {
