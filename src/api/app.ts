@@ -19,6 +19,7 @@ import { nodeHandlers } from './handlers/node.ts'
 import { nodeFenceHandlers } from './handlers/node-fence.ts'
 import { nodeFenceTestHandlers } from './handlers/node-fence-test.ts'
 import { nodeFlushHandlers } from './handlers/node-flush.ts'
+import { provisionerHandlers } from './handlers/provisioner.ts'
 import { storageHandlers } from './handlers/storage.ts'
 import { streamHandlers } from './handlers/stream.ts'
 import { vmHandlers } from './handlers/vm.ts'
@@ -31,6 +32,7 @@ import { VmJson } from './vm-json.ts'
 const HANDLERS = {
   ...clusterHandlers,
   ...networkHandlers,
+  ...provisionerHandlers,
   ...nodeHandlers,
   ...nodeFenceHandlers,
   ...nodeFlushHandlers,

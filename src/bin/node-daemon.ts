@@ -31,7 +31,7 @@ import { MutableSignal } from '../base/signal.ts'
 import { type Consoles, startConsoles } from '../console/start.ts'
 import { errorChain } from '../model/errors.ts'
 import type { CoordinatorState } from '../model/node.ts'
-import type { NodeDaemon } from '../node/deps.ts'
+import type { GuestNetworks, NodeDaemon } from '../node/deps.ts'
 import { startNode } from '../node/start.ts'
 import type { Log } from '../ports/log.ts'
 import { createClusterLink } from './cluster-link.ts'
@@ -102,14 +102,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
       rebootCommand: config.node.rebootCommand,
     }),
     link,
-    guestNetworks: {
-      links: createLinks({ clock, log: log.child({ component: 'links' }) }),
-      routing: createFrr(),
-      filter: createPacketFilter(),
-      forwarding: createForwarding(),
-      host: createHostNetwork(clock),
-      anycastRecord: createAddressRecord(config.paths.run, 'anycast-gateways'),
-    },
+    guestNetworks: guestNetworksOf(config, clock, log),
     supervisor,
     coordinator: state,
     clock,
@@ -139,6 +132,17 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
     ? startCoordinator({ config, bootId, isNodeAble: daemon.isAble, state, fencing, index, clock, log })
     : undefined
   return { daemon, coordinator, consoles, close: () => supervisor.close() }
+}
+
+function guestNetworksOf(config: LoadedConfig, clock: Clock, log: Log): GuestNetworks {
+  return {
+    links: createLinks({ clock, log: log.child({ component: 'links' }) }),
+    routing: createFrr(),
+    filter: createPacketFilter(),
+    forwarding: createForwarding(),
+    host: createHostNetwork(clock),
+    anycastRecord: createAddressRecord(config.paths.run, 'anycast-gateways'),
+  }
 }
 
 /** The connections that the node part and the consoles share. */

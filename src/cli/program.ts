@@ -4,6 +4,7 @@ import { addCompletionCommand } from './commands/completion.ts'
 import { addConnectionCommands } from './commands/connection.ts'
 import { addNetworkCommands } from './commands/network.ts'
 import { addNodeCommands } from './commands/node.ts'
+import { addProvisionerCommands } from './commands/provisioner.ts'
 import { addStorageCommands } from './commands/storage.ts'
 import { addVmCommands } from './commands/vm.ts'
 import type { Host } from './host.ts'
@@ -62,6 +63,7 @@ export function createProgram(host: Host): Command {
   addVmCommands(program, open)
   addNetworkCommands(program, open)
   addStorageCommands(program, open)
+  addProvisionerCommands(program, open)
   addClusterCommands(program, open)
   addConnectionCommands(program, open)
   addCompletionCommand(program, open)

@@ -6,6 +6,7 @@ import { nodeFenceRoutes } from './node-fence.ts'
 import { nodeFenceTestRoutes } from './node-fence-test.ts'
 import { nodeFlushRoutes } from './node-flush.ts'
 import type { RouteId } from './paths.ts'
+import { provisionerRoutes } from './provisioner.ts'
 import type { Route } from './route.ts'
 import { storageRoutes } from './storage.ts'
 import { streamRoutes } from './stream.ts'
@@ -25,6 +26,7 @@ export const CONTRACT = {
   ...vmLocksRoutes,
   ...streamRoutes,
   ...networkRoutes,
+  ...provisionerRoutes,
   ...storageRoutes,
 } as const satisfies { readonly [Id in RouteId]: Route }
 

@@ -48,7 +48,7 @@ export const VmMeta = z.object({
   antiAffinityGroup: AntiAffinityGroup.default(''),
   /** Lines kept of its console, 0 for none; undefined: as the node is configured. */
   consoleLines: z.number().int().min(0).max(MAX_CONSOLE_LINES).optional(),
-  /** What the guest is given by the metadata service, as cloud-init reads it; undefined: nothing. */
+  /** What the guest is given by the metadata service, as cloud-init reads it; undefined: what its profile has. */
   userData: z.string().min(1).max(MAX_USER_DATA).optional(),
 })
 export type VmMeta = z.infer<typeof VmMeta>

@@ -15,6 +15,7 @@ import {
   networksCollection,
   nodesCollection,
   primaryCollections,
+  provisionerCollections,
   vmsCollection,
 } from '../view/tree-collections.ts'
 import { createAbleSignal } from './able.ts'
@@ -63,6 +64,7 @@ const COLLECTIONS = [
   nodesCollection(['status']),
   vmsCollection(),
   networksCollection(),
+  ...provisionerCollections(),
 ]
 /** Starts at once on this node; more would fight for its CPUs while they boot. */
 const PARALLEL_STARTS = 4

@@ -4,6 +4,7 @@ import {
   networksCollection,
   nodesCollection,
   primaryCollections,
+  provisionerCollections,
   storageCollections,
   tokensCollection,
   vmsCollection,
@@ -24,6 +25,9 @@ export function apiCollections(): ApiCollections {
       nodesCollection(['status', 'stats', 'alive', 'flush', 'fence', 'readiness']),
       vmsCollection({ index: 0, of: 2 }),
     ],
-    more: [[vmsCollection({ index: 1, of: 2 })], [...storageCollections(), networksCollection(), tokensCollection()]],
+    more: [
+      [vmsCollection({ index: 1, of: 2 })],
+      [...storageCollections(), networksCollection(), ...provisionerCollections(), tokensCollection()],
+    ],
   }
 }

@@ -9,6 +9,7 @@ import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
 import { DhcpLease, DhcpReservation, DhcpState, DnsSerials, Network, NetworkAcls, type Vni } from '../model/network.ts'
 import { NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
 import { FenceTestWish, PowerDocument, Readiness } from '../model/power.ts'
+import { Profile, UserData } from '../model/provisioner.ts'
 import { Pool, Volume } from '../model/storage.ts'
 import { json } from './codec.ts'
 import { consoleSegment } from './console-codec.ts'
@@ -46,6 +47,8 @@ const codecs = {
   dnsSerials: json(DnsSerials),
   reservation: json(DhcpReservation),
   acls: json(NetworkAcls),
+  userData: json(UserData),
+  profile: json(Profile),
   pool: json(Pool),
   volume: json(Volume),
   token: json(AuthToken),
@@ -127,6 +130,10 @@ export const tree = {
   }),
   /** Serial numbers of the zones of guest networks; written by the primary. */
   dnsSerials: { path: '/dns/serials', codec: codecs.dnsSerials } satisfies Key<DnsSerials>,
+  provisioner: {
+    userData: dir('/provisioner/userdata', codecs.userData),
+    profiles: dir('/provisioner/profiles', codecs.profile),
+  },
   pools: dir('/storage/pools', codecs.pool),
   pool: (name: PoolName) => ({ path: `/storage/pools/${name}`, codec: codecs.pool }) satisfies Key<Pool>,
   volumes: (pool: PoolName) => dir(`/storage/volumes/${pool}`, codecs.volume),
@@ -150,6 +157,9 @@ export const TREE_DIRS: readonly string[] = [
   '/locks/flush',
   '/networks',
   '/dns',
+  '/provisioner',
+  '/provisioner/userdata',
+  '/provisioner/profiles',
   '/storage',
   '/storage/pools',
   '/storage/volumes',

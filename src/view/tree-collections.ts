@@ -1,6 +1,7 @@
 /** The collections of our tree, each with the rule by which its documents never go backwards. */
 import { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
 import { Vni } from '../model/network.ts'
+import { ProvisionerName } from '../model/provisioner.ts'
 import { tree } from '../schema/tree.ts'
 import { directory, document, type Watched, type WatchedDocument } from './collection.ts'
 
@@ -77,6 +78,16 @@ export function networksCollection(): Watched {
       directory(keys.leases.path, (address) => [document(keys.leases.child(address))]),
     ]
   })
+}
+
+/** User data documents, and the profiles that name them. */
+export function provisionerCollections(): readonly Watched[] {
+  const { userData, profiles } = tree.provisioner
+  const generation = { order: (document: { readonly generation: number }) => document.generation }
+  return [
+    directory(userData.path, (name) => [document(userData.child(ProvisionerName.parse(name)), generation)]),
+    directory(profiles.path, (name) => [document(profiles.child(ProvisionerName.parse(name)), generation)]),
+  ]
 }
 
 /** Pools, and the volumes of each pool. */

@@ -28,11 +28,18 @@ export const metadata: StoryStep = {
   async run(lab) {
     const id = await askMetadata(lab, 'latest/meta-data/instance-id')
     expectThat(id === GUEST.uuid, `instance-id is '${id}'`)
+    const shared = lab.sharedFile('profile-data', '#cloud-config\nhostname: anybody\n')
+    await lab.pvc(['-q', 'provisioner', 'userdata', 'add', 'anybody', shared])
+    await lab.pvc(['-q', 'provisioner', 'profile', 'add', 'shoppers', '-u', 'anybody'])
+    await lab.pvc(['-q', 'vm', 'meta', GUEST.name, '--profile', 'shoppers'])
+    await pollUntil({ what: 'the user data of its profile', timeoutMs: 5000 }, async () =>
+      (await askMetadata(lab, 'latest/user-data')).includes('anybody'),
+    )
     const script = lab.sharedFile('user-data', '#cloud-config\nhostname: shopper\n')
     await lab.pvc(['-q', 'vm', 'meta', GUEST.name, '--user-data', script])
     const data = await pollUntil({ what: 'the user data', timeoutMs: 5000 }, async () => {
       const text = await askMetadata(lab, 'latest/user-data')
-      return text.startsWith('#cloud-config') && text
+      return text.includes('shopper') && text
     })
     // The address of a reservation that belongs to somebody else.
     await lab.pvc(['-q', 'network', 'dhcp', 'add', VNI, '10.100.10.50', 'other', '52:54:00:00:10:50'])

@@ -128,7 +128,7 @@ function addMeta(vm: Command, open: OpenSession): void {
     .option('-p, --profile <profile>', 'Provisioner profile of the VM.')
     .option(
       '--user-data <file>',
-      'What cloud-init in the guest is to read (- for standard input; an empty file for nothing).',
+      'What cloud-init in the guest is to read (- for standard input; an empty file for what its profile has).',
     )
   addOrderOptions(command)
     .addHelpText('after', SELECTOR_HELP)

@@ -7,6 +7,7 @@ import type { MetadataAnswer, MetadataQuestion, MetadataServer } from '../../../
 import type { HostAddress, HostNetwork } from '../../../ports/network.ts'
 import type { PrimaryRole } from '../../../ports/primary.ts'
 import { readLeases, readNetworks, readReservations } from '../../../view/networks.ts'
+import { userDataOfProfile } from '../../../view/provisioner.ts'
 import { CardReader } from '../../../view/vm-cards.ts'
 import { missingAddresses } from '../../floating.ts'
 import { createNetworkRole, type NetworkIndex } from '../network-role.ts'
@@ -81,7 +82,7 @@ async function guestBehind(
     domain: home.domain,
     address: peer,
     mac: neighbour,
-    userData: meta.userData,
+    userData: meta.userData ?? userDataOfProfile(index, meta.profile),
   }
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { FakeHostNetwork } from '../../../../src/adapters/fake/host-network.ts'
 import { type GuestFacts, metadataAnswer } from '../../../../src/coordinator/network/metadata/plan.ts'
 import { createMetadataRole } from '../../../../src/coordinator/network/metadata/role.ts'
+import { isVmSpec } from '../../../../src/model/domain.ts'
 import { VmUuid } from '../../../../src/model/ids.ts'
 import { MacAddress, Vni } from '../../../../src/model/network.ts'
 import type { MetadataAnswer, MetadataQuestion, MetadataServer } from '../../../../src/ports/metadata.ts'
@@ -89,7 +90,8 @@ describe('the role of metadata', () => {
     }
     const role = createMetadataRole({ index: world.index, server, network, clock: world.clock, log: world.log })
     await role.start(world.reign)
-    return { world, role, network, ask: (peer: string) => answer({ path: '/latest/meta-data/name', peer }) }
+    const ask = (peer: string, path = '/latest/meta-data/name') => answer({ path, peer })
+    return { world, role, network, ask }
   }
 
   it('carries its address, and answers by address and neighbour', async () => {
@@ -119,6 +121,32 @@ describe('the role of metadata', () => {
     await world.clock.advance(100)
     network.neighbours.set('10.0.100.77 vmbr100', guest.mac)
     expect(await ask('10.0.100.77')).toEqual({ status: 200, body: 'web' })
+    await role.stop()
+  })
+
+  it('gives a guest the user data of its profile, unless its VM has its own', async () => {
+    const { world, role, network, ask } = await start()
+    network.neighbours.set(`${guest.address} vmbr100`, guest.mac)
+    const userData = () => ask(guest.address, '/latest/user-data')
+    const { session } = world
+    const { provisioner } = tree
+    await session.create(provisioner.userData.child('ud1'), { name: 'ud1', generation: 1, id: 1, data: 'of all' })
+    const profile = { name: 'small', generation: 1, id: 1, type: 'provisioner' as const, userData: 'ud1' }
+    await session.create(provisioner.profiles.child('small'), profile)
+    await world.clock.advance(100)
+    const key = tree.vm(VmUuid.parse(guest.uuid)).spec
+    const setMeta = async (over: object): Promise<void> => {
+      const found = await session.get(key)
+      if (found === undefined || !isVmSpec(found.value)) throw new Error('the VM is gone')
+      const { meta, generation } = found.value
+      await session.set(key, { ...found.value, generation: generation + 1, meta: { ...meta, ...over } }, found.version)
+      await world.clock.advance(100)
+    }
+    expect(await userData()).toEqual({ status: 200, body: 'of all' })
+    await setMeta({ profile: 'other' })
+    expect(await userData()).toMatchObject({ status: 404 })
+    await setMeta({ userData: 'of one' })
+    expect(await userData()).toEqual({ status: 200, body: 'of one' })
     await role.stop()
   })
 })

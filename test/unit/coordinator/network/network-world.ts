@@ -11,7 +11,12 @@ import type { Reign } from '../../../../src/ports/primary.ts'
 import type { StoreSession } from '../../../../src/ports/store.ts'
 import { TREE_DIRS, tree } from '../../../../src/schema/tree.ts'
 import { createIndex, type Index } from '../../../../src/view/index.ts'
-import { networksCollection, primaryCollections, vmsCollection } from '../../../../src/view/tree-collections.ts'
+import {
+  networksCollection,
+  primaryCollections,
+  provisionerCollections,
+  vmsCollection,
+} from '../../../../src/view/tree-collections.ts'
 
 /** A managed network 10.0.VNI.0/24 with DHCP. */
 export function managedNetwork(vni: number, over: Partial<Network> = {}): Network {
@@ -48,7 +53,7 @@ export class NetworkWorld {
     const session = store.session.value
     if (session === undefined) throw new Error('the ensemble is away')
     this.session = session
-    const collections = [...primaryCollections(), vmsCollection(), networksCollection()]
+    const collections = [...primaryCollections(), vmsCollection(), networksCollection(), ...provisionerCollections()]
     this.index = createIndex({ store: this.ensemble.connect(), clock: this.clock, log: this.log, collections })
   }
 
