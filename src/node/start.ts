@@ -10,15 +10,8 @@ import { errorChain } from '../model/errors.ts'
 import type { DaemonState } from '../model/node.ts'
 import type { Hypervisor } from '../ports/hypervisor.ts'
 import { createIndex, type Index } from '../view/index.ts'
-import {
-  clusterCollection,
-  networksCollection,
-  nodesCollection,
-  primaryCollections,
-  provisionerCollections,
-  vmsCollection,
-} from '../view/tree-collections.ts'
 import { createAbleSignal } from './able.ts'
+import { nodeViewCollections } from './collections.ts'
 import type { NodeDaemon, NodeDeps } from './deps.ts'
 import { createDomainManager } from './domain/manager.ts'
 import { logFaults, showRefused } from './fault-reports.ts'
@@ -57,15 +50,6 @@ type Parts = {
   readonly networks: NetworkPart
 }
 
-/** What this node follows. */
-const COLLECTIONS = [
-  clusterCollection(),
-  ...primaryCollections(),
-  nodesCollection(['status']),
-  vmsCollection(),
-  networksCollection(),
-  ...provisionerCollections(),
-]
 /** Starts at once on this node; more would fight for its CPUs while they boot. */
 const PARALLEL_STARTS = 4
 const PROGRESS_RETRY_MS = 500
@@ -161,7 +145,7 @@ async function build(deps: NodeDeps): Promise<Parts> {
   const seqs = createSeqKeeper({ files, faults, log: log.child({ component: 'seqs' }) })
   await seqs.load()
   const membership = await createMembership(deps, faults, seqs)
-  const index = createIndex({ store, clock, log, collections: COLLECTIONS })
+  const index = createIndex({ store, clock, log, collections: nodeViewCollections() })
   const directory = createVmDirectory(index)
   const daemon = new MutableSignal<DaemonState>('init')
   const { intervalMs } = config.heartbeat
