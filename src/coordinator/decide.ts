@@ -59,6 +59,13 @@ export const PREPARE_MS = 5000
 /** The same when this daemon is about to end: others take over unprepared then. */
 export const STOP_PREPARE_MS = 1500
 
+/** The reigning primary has named this node its successor, or did so last. Gateways and addresses may be shared with it. */
+export function isInvited({ self, status, lease, isAble, isStopping }: ElectionSnapshot): boolean {
+  // What an earlier primary said does not count any more once another one has the lease.
+  const isCurrent = lease === undefined || lease.node === status?.node
+  return status?.successor === self && isCurrent && isAble && !isStopping
+}
+
 /** The next step of this coordinator. Pure and total; no answer waits for ever. */
 export function decideElection(snapshot: ElectionSnapshot): ElectionDecision {
   const { reign, lease } = snapshot
@@ -66,8 +73,7 @@ export function decideElection(snapshot: ElectionSnapshot): ElectionDecision {
   if (reign === 'reigning') return decideReigning(snapshot)
   if (lease === undefined) return decideFree(snapshot)
   if (lease.isMine) return { kind: 'clear' }
-  const isNext = snapshot.status?.successor === snapshot.self && snapshot.isAble && !snapshot.isStopping
-  return isNext ? { kind: 'prepare' } : wait(`${lease.node} is primary`)
+  return isInvited(snapshot) ? { kind: 'prepare' } : wait(`${lease.node} is primary`)
 }
 
 function wait(reason: string, wakeInMs?: number): ElectionDecision {

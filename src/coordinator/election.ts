@@ -1,15 +1,16 @@
 /** The loop of the election on one coordinator: observes, decides, and keeps the reign of this node while it has one. */
-import type { Clock } from '../base/clock.ts'
+import { sleep } from '../base/clock.ts'
 import { withDeadline } from '../base/deadline.ts'
 import { Reconciler } from '../base/reconciler.ts'
 import { errorChain, hasCode } from '../model/errors.ts'
 import type { PrimaryRole } from '../ports/primary.ts'
 import type { StoreSession } from '../ports/store.ts'
 import { tree } from '../schema/tree.ts'
-import { decideElection, type ElectionDecision, type ElectionSnapshot } from './decide.ts'
+import { decideElection, type ElectionDecision, type ElectionSnapshot, isInvited } from './decide.ts'
 import type { CoordinatorDeps } from './deps.ts'
 import { takeLease } from './epoch.ts'
 import { MaintenanceGates } from './gate.ts'
+import { Invitation } from './invitation.ts'
 import { observeElection, type SeenElection } from './observe.ts'
 import { ActiveReign, COMMAND_MS } from './reign.ts'
 import { Roles } from './roles.ts'
@@ -23,10 +24,13 @@ const BEGIN_RETRY_MS = 2000
 const STOP_MS = 7000
 const CLOSE_MS = 1000
 
+type Ending = { readonly reason: string; readonly isDrained: boolean; readonly wish: number | undefined }
+
 /** Takes part in the election from `start` to `stop`. */
 export class Election {
   readonly #deps: CoordinatorDeps
   readonly #roles: Roles
+  readonly #invitation: Invitation
   readonly #gates = new MaintenanceGates()
   readonly #loop: Reconciler
   readonly #unsubscribes: (() => void)[] = []
@@ -45,6 +49,7 @@ export class Election {
     this.#deps = deps
     const { clock, log } = deps
     this.#roles = new Roles(roles, { clock, log, onChange: () => this.#reign?.onRoles() })
+    this.#invitation = new Invitation(deps, this.#roles)
     this.#loop = new Reconciler({
       clock,
       pass: () => this.#pass(),
@@ -75,6 +80,7 @@ export class Election {
     for (const unsubscribe of [...this.#unsubscribes, ...this.#sessionUnsubscribes]) unsubscribe()
     this.#reign?.end('this daemon ends')
     await withDeadline(clock, CLOSE_MS, 'election', this.#loop.stop()).catch(() => undefined)
+    await this.#invitation.decline()
     await withDeadline(clock, CLOSE_MS, 'roles', this.#roles.close()).catch(() => undefined)
     await withDeadline(clock, CLOSE_MS, 'lease session', store.close()).catch(() => undefined)
   }
@@ -110,6 +116,7 @@ export class Election {
     const snapshot = this.#snapshot(session, seen)
     const decision = this.#override(decideElection(snapshot))
     this.#say(decision)
+    if (!isInvited(snapshot)) await this.#invitation.decline()
     return this.#apply(session, seen, decision)
   }
 
@@ -169,19 +176,17 @@ export class Election {
         await session.remove(tree.primary.lease.path, seen.lease?.version)
         return { wakeInMs: 0 }
       case 'prepare':
-        // Said only when everything is prepared: the primary waits for it.
-        if (state.value !== 'takeover') await this.#roles.prepare()
-        state.set('takeover')
+        await this.#invitation.accept(session)
         return {}
       case 'take':
         return this.#take(session, seen)
       case 'name-successor':
         this.#namedAtMs = decision.node === null ? undefined : clock.nowMs()
         this.#reign?.status.patch({ successor: decision.node })
+        if (decision.node === null) await this.#roles.reclaim()
         return { wakeInMs: 0 }
       case 'answer':
-        this.#namedAtMs = undefined
-        this.#reign?.status.patch({ wishSeen: decision.wish, wishProblem: decision.problem, successor: null })
+        await this.#answer(decision.wish, decision.problem)
         return { wakeInMs: 0 }
       case 'hand-over':
         await this.#handOver(session, decision.reason, decision.wish)
@@ -193,6 +198,7 @@ export class Election {
     const { self, bootId, state, faults, clock, log } = this.#deps
     const taken = await takeLease(session, self, bootId)
     if (taken === undefined) return { wakeInMs: 0 }
+    this.#invitation.fulfil()
     log.info({ epoch: taken.epoch }, 'took the lease')
     state.set('takeover')
     this.#namedAtMs = undefined
@@ -223,6 +229,15 @@ export class Election {
     return {}
   }
 
+  /** The order was carried out before, or cannot be; a successor that was named for it is none any more. */
+  async #answer(wishSeen: number, wishProblem: string): Promise<void> {
+    const status = this.#reign?.status
+    const wasNamed = status?.value.successor != null
+    this.#namedAtMs = undefined
+    status?.patch({ wishSeen, wishProblem, successor: null })
+    if (wasNamed) await this.#roles.reclaim()
+  }
+
   /** The orderly end: roles in reverse order, then the word that nothing is in flight, then the lease. */
   async #handOver(session: StoreSession, reason: string, wish: number | undefined): Promise<void> {
     const { state, log, clock } = this.#deps
@@ -236,27 +251,16 @@ export class Election {
     await this.#finish(session, reign, { reason, isDrained, wish })
   }
 
-  async #finish(
-    session: StoreSession,
-    reign: ActiveReign,
-    {
-      reason,
-      isDrained,
-      wish,
-    }: { readonly reason: string; readonly isDrained: boolean; readonly wish: number | undefined },
-  ): Promise<void> {
+  async #finish(session: StoreSession, reign: ActiveReign, { reason, isDrained, wish }: Ending): Promise<void> {
     const { status } = reign
     const successor = status.value.successor
     this.#ending ??= (async () => {
       await reign.close()
       reign.end(reason)
       // Not drained: the successor waits by itself, but only from its lease on; commands may live longer than that.
-      if (!isDrained) await pause(this.#deps.clock, COMMAND_MS)
-      const patch = {
-        isRelinquished: isDrained,
-        successor,
-        ...(wish === undefined ? {} : { wishSeen: wish, wishProblem: '' }),
-      }
+      if (!isDrained) await sleep(this.#deps.clock, COMMAND_MS)
+      const answer = wish === undefined ? {} : { wishSeen: wish, wishProblem: '' }
+      const patch = { isRelinquished: isDrained, successor, ...answer }
       const results = await Promise.allSettled([status.sendLast(patch), session.remove(tree.primary.lease.path)])
       for (const result of results) if (result.status === 'rejected') this.#onError(result.reason)
     })()
@@ -291,8 +295,4 @@ export class Election {
     const isOutage = hasCode(error, 'PVC_STORE_SESSION_LOST', 'PVC_STORE_UNAVAILABLE', 'PVC_STORE_TIMEOUT')
     this.#deps.log[isOutage ? 'info' : 'error']({ error: errorChain(error) }, 'the election was interrupted')
   }
-}
-
-function pause(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => void clock.setTimer(ms, resolve))
 }

@@ -27,7 +27,8 @@ export function missingAddresses(
 
 /**
  * Carries the floating addresses while this node is primary. They are on this host before the neighbours hear of it, and off it before the
- * lease can be taken by another (I9). One that somebody removed is put back.
+ * lease can be taken by another (I9). In a planned handover the successor has them already then, by leave of the primary that
+ * still reigns: both answer for a moment, so that none is silent. One that somebody removed is put back.
  */
 export function createFloatingRole(
   addresses: readonly HostAddress[],
@@ -40,17 +41,27 @@ export function createFloatingRole(
       log.error({ error: errorChain(error) }, 'neighbours could not be told of a floating address')
     })
   }
+  const take = async (ended?: AbortSignal): Promise<void> => {
+    const missing = missingAddresses(addresses, network.present())
+    announcing.abort()
+    announcing = new AbortController()
+    const { signal } = announcing
+    await network.add(missing)
+    log.info({ addresses: missing.map(({ address }) => address) }, 'floating addresses added')
+    // All of them: after a handover, neighbours may believe somebody else.
+    announce(addresses, ended === undefined ? signal : AbortSignal.any([signal, ended]))
+  }
   return {
     name: 'floating-addresses',
+    async prepare(isInvited) {
+      // After a death they wait until what the dead one began must be over (T9).
+      if (isInvited) await take()
+    },
     async start(reign) {
-      const missing = missingAddresses(addresses, network.present())
-      announcing.abort()
-      announcing = new AbortController()
-      if (reign.validForMs() <= 0) return
-      await network.add(missing)
-      log.info({ addresses: missing.map(({ address }) => address) }, 'floating addresses added')
-      // All of them: after a fast handover back, neighbours may believe somebody else.
-      announce(addresses, AbortSignal.any([announcing.signal, reign.ended]))
+      if (reign.validForMs() > 0) await take(reign.ended)
+    },
+    async reclaim() {
+      announce(addresses, announcing.signal)
     },
     async stop() {
       // An announcement of an address that is no longer here would take it away from its new holder.

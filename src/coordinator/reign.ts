@@ -88,7 +88,7 @@ export class ActiveReign {
     this.#reportJournals(await touchJournals(session, epoch, log))
     this.status.trigger()
     if (!this.#isOrderly) {
-      void roles.prepare()
+      void roles.prepare(false)
       await sleep(clock, this.#takenAtMs + TAKEOVER_WAIT_MS - clock.nowMs(), this.ended)
     }
     if (this.ended.aborted) return

@@ -25,6 +25,9 @@ export class RoleRunner {
   readonly #options: RoleRunnerOptions
   readonly #loop: Reconciler
   #reign: Reign | undefined
+  #preparation: { readonly isInvited: boolean; isDone: boolean } | undefined
+  /** Nothing of the role is left on this host. */
+  #isClean = true
   #state: RoleReport['state'] = 'stopped'
   #reason = ''
   #failures = 0
@@ -52,18 +55,27 @@ export class RoleRunner {
     return { name: this.#role.name, state: this.#state, reason: this.#reason }
   }
 
-  /** Does what can be done beforehand. A failure shows again at the start, which counts. */
-  async prepare(): Promise<void> {
+  /** Does what can be done beforehand; `stop` undoes it. A failure shows again at the start, which counts. */
+  async prepare(isInvited: boolean, deadlineMs: number): Promise<void> {
+    if (this.#reign !== undefined || this.#role.prepare === undefined) return
+    const preparation = { isInvited, isDone: false }
+    this.#preparation = preparation
+    await this.#until(() => preparation.isDone || this.#preparation !== preparation, deadlineMs)
+  }
+
+  /** As primary: the one that was to take over does not. */
+  async reclaim(): Promise<void> {
     try {
-      await this.#role.prepare?.()
+      if (this.#state === 'running') await this.#role.reclaim?.()
     } catch (error) {
-      this.#options.log.warn({ role: this.name, error: errorChain(error) }, 'a role could not be prepared')
+      this.#options.log.warn({ role: this.name, error: errorChain(error) }, 'a role could not be taken back')
     }
   }
 
   /** Takes the role up and keeps it up. @returns when it runs or has failed once, at the latest after `deadlineMs` */
   async start(reign: Reign, deadlineMs: number): Promise<void> {
     this.#reign = reign
+    this.#preparation = undefined
     this.#failures = 0
     this.#move('starting', '')
     await this.#until(() => this.#state !== 'starting', deadlineMs)
@@ -72,7 +84,8 @@ export class RoleRunner {
   /** Gives the role up. @returns whether it did so within `deadlineMs`; it is tried on in any case */
   stop(deadlineMs: number): Promise<boolean> {
     this.#reign = undefined
-    return this.#until(() => this.#state === 'stopped', deadlineMs)
+    this.#preparation = undefined
+    return this.#until(() => this.#isClean, deadlineMs)
   }
 
   /** The end of the daemon. */
@@ -102,6 +115,7 @@ export class RoleRunner {
 
   async #pass(): Promise<{ readonly wakeInMs?: number }> {
     const reign = this.#reign
+    if (this.#preparation !== undefined) return this.#prepare(this.#preparation)
     if (reign === undefined || reign.ended.aborted) return this.#giveUp()
     if (this.#state === 'running') {
       const problem = this.#role.problem?.()
@@ -115,7 +129,21 @@ export class RoleRunner {
     return this.#takeUp(reign)
   }
 
+  async #prepare(preparation: { readonly isInvited: boolean; isDone: boolean }): Promise<object> {
+    if (preparation.isDone) return {}
+    this.#isClean = false
+    try {
+      await this.#role.prepare?.(preparation.isInvited)
+    } catch (error) {
+      this.#options.log.warn({ role: this.name, error: errorChain(error) }, 'a role could not be prepared')
+    }
+    preparation.isDone = true
+    this.#tell()
+    return {}
+  }
+
   async #takeUp(reign: Reign): Promise<{ readonly wakeInMs: number }> {
+    this.#isClean = false
     try {
       await this.#role.start(reign)
       this.#runningSinceMs = this.#options.clock.nowMs()
@@ -136,9 +164,10 @@ export class RoleRunner {
   }
 
   async #giveUp(): Promise<{ readonly wakeInMs?: number }> {
-    if (this.#state === 'stopped') return {}
+    if (this.#isClean) return {}
     try {
       await this.#role.stop()
+      this.#isClean = true
       this.#failures = 0
       this.#move('stopped', '')
       return {}
@@ -154,6 +183,10 @@ export class RoleRunner {
     this.#state = state
     this.#reason = reason
     if (!isSame) this.#options.onChange()
+    this.#tell()
+  }
+
+  #tell(): void {
     for (const look of [...this.#waiters]) look()
   }
 }

@@ -1,5 +1,4 @@
 import type { Clock } from '../base/clock.ts'
-import { DeadlineError, withDeadline } from '../base/deadline.ts'
 import type { RoleReport } from '../model/coordinator.ts'
 import type { Log } from '../ports/log.ts'
 import type { PrimaryRole, Reign } from '../ports/primary.ts'
@@ -31,14 +30,24 @@ export class Roles {
     return this.#runners.map(({ report }) => report)
   }
 
-  /** Prepares all roles at the same time. One that is not ready in time does not hold up the handover. */
-  async prepare(): Promise<void> {
-    const all = Promise.all(this.#runners.map((runner) => runner.prepare()))
-    try {
-      await withDeadline(this.#clock, PREPARE_MS, 'preparing the roles', all)
-    } catch (error) {
-      if (!(error instanceof DeadlineError)) throw error
+  /**
+   * Prepares one role after the other, the last first: who hears of a floating address finds everything behind it. One
+   * that is not ready in time does not hold up the handover.
+   */
+  async prepare(isInvited: boolean): Promise<void> {
+    this.#turn += 1
+    const turn = this.#turn
+    const endMs = this.#clock.nowMs() + PREPARE_MS
+    for (const runner of this.#runners.toReversed()) {
+      const leftMs = endMs - this.#clock.nowMs()
+      if (leftMs <= 0 || this.#turn !== turn) return
+      await runner.prepare(isInvited, leftMs)
     }
+  }
+
+  /** The successor that was named does not take over. */
+  async reclaim(): Promise<void> {
+    await Promise.all(this.#runners.map((runner) => runner.reclaim()))
   }
 
   /** Takes up one role after the other, as long as the reign lasts. */
@@ -61,7 +70,7 @@ export class Roles {
     return late
   }
 
-  /** Gives up all roles at the same time: the reign is over, others may begin soon. */
+  /** Gives up all roles at the same time, and what was prepared: the reign is over, or does not come; others may begin soon. */
   async drop(): Promise<readonly string[]> {
     this.#turn += 1
     const ended = await Promise.all(

@@ -48,8 +48,12 @@ export type MaintenanceGate = {
 export type PrimaryRole = {
   /** Lower-case letters and hyphens; names the role in primary/status and in its fault. */
   readonly name: string
-  /** Everything that can be done while another node is still primary, so that a planned handover is short. */
-  prepare?(): Promise<void>
+  /**
+   * Everything that can be done beforehand, so that a handover is short. `isInvited`: the primary that reigns has named this node
+   * its successor, and goes on with the duty meanwhile; otherwise the last holder has dropped it. Undone by `stop` when
+   * nothing comes of it.
+   */
+  prepare?(isInvited: boolean): Promise<void>
   /** Takes the duty up; called again after a failure. It must be over, or undone, soon after `reign.ended`. */
   start(reign: Reign): Promise<void>
   /**
@@ -57,6 +61,8 @@ export type PrimaryRole = {
    * when the duty was never started.
    */
   stop(): Promise<void>
+  /** As primary: a successor that had prepared itself does not take over, and neighbours may still believe it. */
+  reclaim?(): Promise<void>
   /** What is wrong now, as a sentence; undefined: nothing. A role with a problem is started again. */
   problem?(): string | undefined
 }

@@ -12,7 +12,9 @@ import { BRIDGE, DOMAIN, GATEWAY, GUEST, guestAddress, HOME, lostPings, SUBNET, 
 import { expectThat, type StoryStep, seconds } from './story.ts'
 import { leadAt, leadElsewhere } from './zookeeper-leader.ts'
 
-const IP4 = ['--ipnet', SUBNET, '--gateway', GATEWAY, '--ipnet6', 'fd00:100:10::/64']
+const GATEWAY6 = 'fd00:100:10::1'
+const IP4 = ['--ipnet', SUBNET, '--gateway', GATEWAY]
+const IP6 = ['--ipnet6', 'fd00:100:10::/64', '--gateway6', GATEWAY6]
 const DHCP = ['--dhcp', '--dhcp-start', '10.100.10.100', '--dhcp-end', '10.100.10.199']
 const HELPERS = ['dnsmasq', 'pdns_server'] as const
 
@@ -30,7 +32,7 @@ const network: StoryStep = {
   async run(lab) {
     await settledPrimary(lab)
     await makePrimary(lab, 'hv1')
-    await lab.pvc(['-q', 'network', 'add', VNI, '-p', 'managed', '-d', 'shop', '-n', DOMAIN, ...IP4, ...DHCP])
+    await lab.pvc(['-q', 'network', 'add', VNI, '-p', 'managed', '-d', 'shop', '-n', DOMAIN, ...IP4, ...IP6, ...DHCP])
     await ensurePool(lab)
     await defineGuest(lab, GUEST, HOME, [], { bridge: BRIDGE, agent: true })
     await lab.pvc(['-q', 'vm', 'start', GUEST.name])
@@ -105,10 +107,10 @@ const handover: StoryStep = {
   title: 'a planned handover there and back: no packet to the gateway is lost, and the route outside follows',
   async run(lab) {
     const address = guestAddress(lab)
-    const targets = [GATEWAY, outsideAddress]
+    const targets = [GATEWAY, outsideAddress, GATEWAY6, 'fe80::1%eth0']
     for (const target of targets) {
-      const lost = await lostPings(lab, target, 20)
-      expectThat(lost < 20, `${target} does not answer at all`)
+      const answers = { what: `an answer of ${target}`, timeoutMs: 20_000 }
+      await pollUntil(answers, async () => (await lostPings(lab, target, 3)) === 0)
     }
     const pings = Promise.all([
       ...targets.map((target) => lostPings(lab, target, 400)),
@@ -117,9 +119,10 @@ const handover: StoryStep = {
     // Read late: an error of the handover must not leave it unheard.
     pings.catch(() => undefined)
     const routesMs = [await primaryWithRoute(lab, 'hv2'), await primaryWithRoute(lab, 'hv1')]
-    const [atGateway, beyond, inwards] = await pings
-    const seen = `lost of 400: ${atGateway} to the gateway, ${beyond} to ${outsideAddress}, ${inwards} from there`
-    expectThat(atGateway === 0, seen)
+    const [atGateway, beyond, at6, atLinkLocal, inwards] = await pings
+    const gateways = `${atGateway} to the gateway, by IPv6 ${at6}, to its link-local address ${atLinkLocal}`
+    const seen = `lost of 400: ${gateways}; ${beyond} to ${outsideAddress}, ${inwards} from there`
+    expectThat(atGateway === 0 && at6 === 0 && atLinkLocal === 0, seen)
     // What is on its way to the old primary when that gives the gateway up.
     expectThat((beyond ?? 0) <= 4 && (inwards ?? 0) <= 4, seen)
     expectThat(Math.max(...routesMs) <= ROUTE_MS, `the route followed after ${routesMs.map(seconds)}`)

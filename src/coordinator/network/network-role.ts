@@ -16,7 +16,8 @@ export type NetworkRoleOptions = {
   readonly follows: readonly string[]
   readonly clock: Clock
   readonly log: Log
-  readonly prepare?: () => Promise<void>
+  readonly prepare?: PrimaryRole['prepare']
+  readonly reclaim?: PrimaryRole['reclaim']
   /** Makes everything as it is to be; called at the start and after each change. What fails for one network must not keep the others from working. */
   readonly pass: (reign: Reign) => Promise<void>
   /** Gives everything up. */
@@ -52,6 +53,7 @@ export function createNetworkRole(options: NetworkRoleOptions): NetworkRole {
   return {
     name,
     ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
+    ...(options.reclaim === undefined ? {} : { reclaim: options.reclaim }),
     async start(reign) {
       await end()
       await pass(reign)

@@ -31,8 +31,12 @@ export class TestRole implements PrimaryRole {
     this.#say = say
   }
 
-  async prepare(): Promise<void> {
-    this.#say(`prepare ${this.name}`)
+  async prepare(isInvited: boolean): Promise<void> {
+    this.#say(`prepare ${this.name}${isInvited ? ', invited' : ''}`)
+  }
+
+  async reclaim(): Promise<void> {
+    this.#say(`reclaim ${this.name}`)
   }
 
   async start(reign: Reign): Promise<void> {

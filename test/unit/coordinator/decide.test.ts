@@ -52,6 +52,7 @@ function snapshot(over: Partial<ElectionSnapshot> = {}): ElectionSnapshot {
     ...over,
   }
 }
+const NAMED_A = { ...STATUS, successor: A }
 const HELD = { node: B, isMine: false }
 const reigning = (over: Partial<ElectionSnapshot> = {}) =>
   snapshot({ reign: 'reigning', lease: { node: A, isMine: true }, absentSinceMs: undefined, status: STATUS, ...over })
@@ -67,8 +68,9 @@ describe('without the lease', () => {
     ],
     ['not by a daemon that stops', { isStopping: true }, { kind: 'wait' }],
     ['somebody else is primary', { lease: HELD }, { kind: 'wait', reason: 'b is primary' }],
-    ['the named successor prepares', { lease: HELD, status: { ...STATUS, successor: A } }, { kind: 'prepare' }],
-    ['unless it cannot', { lease: HELD, isAble: false, status: { ...STATUS, successor: A } }, { kind: 'wait' }],
+    ['the named successor prepares', { lease: HELD, status: { ...NAMED_A, node: B } }, { kind: 'prepare' }],
+    ['unless it cannot', { lease: HELD, isAble: false, status: { ...NAMED_A, node: B } }, { kind: 'wait' }],
+    ['or an earlier primary named it', { lease: HELD, status: { ...NAMED_A, node: C } }, { kind: 'wait' }],
     ['the lease of an ended reign is cleared', { lease: { node: A, isMine: true } }, { kind: 'clear' }],
     ['nothing while the last reign ends', { reign: 'ending' as const }, { kind: 'wait' }],
     ['the named successor takes it at once', { status: { ...STATUS, successor: A } }, { kind: 'take' }],

@@ -166,6 +166,29 @@ describe('floating addresses', () => {
     expect([network.present(), network.announced[0]?.signal.aborted]).toEqual([[], true])
   })
 
+  it('are taken and announced by an invited successor, not after a death, and go without a handover', async () => {
+    const network = new FakeHostNetwork()
+    const role = createFloatingRole(addresses, { network, log: new FakeLog() })
+    await role.prepare?.(false)
+    expect(network.present()).toEqual([])
+    await role.prepare?.(true)
+    expect([network.present().length, network.announced.length]).toEqual([2, 1])
+    await role.stop()
+    expect([network.present(), network.announced[0]?.signal.aborted]).toEqual([[], true])
+  })
+
+  it('are announced again when the lease has come, and when a successor does not take over', async () => {
+    const network = new FakeHostNetwork()
+    const role = createFloatingRole(addresses, { network, log: new FakeLog() })
+    const { reign } = await reignOf(new Coordinators())
+    await role.prepare?.(true)
+    await role.start(reign)
+    await role.reclaim?.()
+    expect(network.announced.map(({ signal }) => signal.aborted)).toEqual([true, false, false])
+    await role.stop()
+    expect(network.announced.every(({ signal }) => signal.aborted)).toBe(true)
+  })
+
   it('are not announced any more when the reign has ended', async () => {
     const network = new FakeHostNetwork()
     const role = createFloatingRole(addresses, { network, log: new FakeLog() })

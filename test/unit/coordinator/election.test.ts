@@ -9,7 +9,7 @@ describe('the election', () => {
     const member = await cluster.start(A)
     await cluster.clock.advance(900)
     expect(await cluster.primary()).toBe(A)
-    expect(cluster.events).toEqual(['a prepare addresses', 'a prepare fencer'])
+    expect(cluster.events).toEqual(['a prepare fencer', 'a prepare addresses'])
     expect((await cluster.session.get(tree.node(C).fence))?.value.epoch).toBe(1)
     await cluster.clock.advance(200)
     expect(cluster.events.slice(2)).toEqual(['a start addresses', 'a start fencer'])
@@ -31,8 +31,8 @@ describe('the election', () => {
     await cluster.clock.advance(0)
     await cluster.clock.advance(50)
     expect(cluster.events).toEqual([
-      'b prepare addresses',
-      'b prepare fencer',
+      'b prepare fencer, invited',
+      'b prepare addresses, invited',
       'a stop fencer',
       'a stop addresses',
       'b start addresses',
@@ -46,6 +46,39 @@ describe('the election', () => {
       wishProblem: '',
       isRelinquished: false,
     })
+  })
+
+  it('undoes what a successor has prepared when it is not to take over, and the primary takes it back', async () => {
+    const cluster = new Coordinators()
+    const [a, b] = await cluster.startAll()
+    cluster.events.length = 0
+    // B cannot say that it is prepared, and is dead for A after a while.
+    cluster.ensemble.suspend(b.main)
+    await cluster.order(B)
+    await cluster.clock.advance(1000)
+    expect(cluster.events).toEqual(['b prepare fencer, invited', 'b prepare addresses, invited'])
+    await cluster.clock.advance(4000)
+    expect(cluster.events.slice(2).sort()).toEqual([
+      'a reclaim addresses',
+      'a reclaim fencer',
+      'b stop addresses',
+      'b stop fencer',
+    ])
+    expect([a.state.value, b.state.value]).toEqual(['primary', 'secondary'])
+  })
+
+  it('lets a successor that is cut off keep what it has prepared no longer than a reign', async () => {
+    const cluster = new Coordinators()
+    const [, b] = await cluster.startAll()
+    cluster.events.length = 0
+    cluster.ensemble.suspend(b.main)
+    await cluster.order(B)
+    await cluster.clock.advance(100)
+    cluster.powerCut(b)
+    await cluster.clock.advance(2700)
+    expect(cluster.events.slice(2, 4).sort()).toEqual(['b stop addresses', 'b stop fencer'])
+    await cluster.clock.advance(3000)
+    expect(cluster.events.filter((event) => event.startsWith('b'))).toHaveLength(4)
   })
 
   it('gives up for a secondary order and does not come back while others can', async () => {

@@ -21,8 +21,6 @@ export type GatewayDeps = {
   readonly log: Log
 }
 
-/** A successor that has not become primary by then gives the addresses back. */
-const PREPARED_MS = 8000
 /** The bridge of a new network is made by another part of this daemon at the same time. */
 const RETRY_MS = 200
 const PATIENCE_MS = 3000
@@ -30,16 +28,9 @@ const PATIENCE_MS = 3000
 export function createGatewayRole(deps: GatewayDeps): PrimaryRole {
   const { index, clock, log } = deps
   const gateways = new Gateways(deps)
-  let expiry: Timer | undefined
-  /** A successor was named and has announced the gateways, perhaps. */
-  let wasSuccessorNamed = false
-
-  const follow = async (isRising: boolean): Promise<void> => {
+  const carry = (isNews: boolean): Promise<void> => {
     const { wanted, kept } = addressesOf(index)
-    const successor = index.get(tree.primary.status)?.value.successor ?? null
-    const isTakenBack = wasSuccessorNamed && successor === null
-    wasSuccessorNamed = successor !== null
-    await gateways.carry(wanted, kept, isRising || isTakenBack)
+    return gateways.carry(wanted, kept, isNews)
   }
 
   let isRising = true
@@ -47,35 +38,22 @@ export function createGatewayRole(deps: GatewayDeps): PrimaryRole {
   const role = createNetworkRole({
     name: 'gateways',
     index,
-    follows: [tree.networks.path, tree.primary.status.path],
+    follows: [tree.networks.path],
     clock,
     log,
     async prepare() {
-      if (!index.isReady.value) return
-      expiry?.cancel()
-      expiry = clock.setTimer(PREPARED_MS, () => {
-        gateways.drop().catch((error: unknown) => {
-          log.error(
-            { error: errorChain(error) },
-            'gateways taken for a handover that did not come could not be removed',
-          )
-        })
-      })
-      const { wanted, kept } = addressesOf(index)
-      await gateways.carry(wanted, kept, true)
+      if (index.isReady.value) await carry(true)
     },
+    reclaim: () => carry(true),
     async pass() {
-      expiry?.cancel()
-      await follow(isRising)
+      await carry(isRising)
       isRising = false
       retry?.cancel()
       if (gateways.missing().length > 0) retry = clock.setTimer(RETRY_MS, () => role.again())
     },
     async giveUp() {
-      expiry?.cancel()
       retry?.cancel()
       isRising = true
-      wasSuccessorNamed = false
       await gateways.drop()
     },
     problem: () => gateways.problem(),

@@ -33,16 +33,19 @@ export function createMetadataRole(deps: MetadataDeps): PrimaryRole {
     const body = guest === undefined ? undefined : metadataAnswer(path, guest)
     return body === undefined ? UNKNOWN : { status: 200, body }
   }
+  const serve = async (): Promise<void> => {
+    await network.add(missingAddresses([ON_HOST], network.present()))
+    await server.start({ address: METADATA_ADDRESS, port: PORT }, answer)
+  }
   return createNetworkRole({
     name: 'metadata',
     index,
     follows: [],
     clock,
     log,
-    async pass() {
-      await network.add(missingAddresses([ON_HOST], network.present()))
-      await server.start({ address: METADATA_ADDRESS, port: PORT }, answer)
-    },
+    // Guests come here by their gateway only, so it may be here before that.
+    prepare: serve,
+    pass: serve,
     async giveUp() {
       await server.stop()
       await network.remove([ON_HOST])

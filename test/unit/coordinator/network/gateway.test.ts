@@ -2,11 +2,9 @@
 import { describe, expect, it } from 'vitest'
 import { FakeHostNetwork } from '../../../../src/adapters/fake/host-network.ts'
 import { createGatewayRole } from '../../../../src/coordinator/network/gateway/role.ts'
-import type { PrimaryStatus } from '../../../../src/model/coordinator.ts'
 import { gatewayAddresses } from '../../../../src/model/gateway.ts'
 import type { Network } from '../../../../src/model/network.ts'
 import type { HostAddress } from '../../../../src/ports/network.ts'
-import { tree } from '../../../../src/schema/tree.ts'
 import { managedNetwork, NetworkWorld } from './network-world.ts'
 
 const V4: Network = managedNetwork(100)
@@ -74,12 +72,12 @@ describe('the role of gateways', () => {
 
   it('takes them before a handover and tells the guests; without the handover it gives them back', async () => {
     const { world, network, role } = await start([BOTH])
-    await role.prepare?.()
+    await role.prepare?.(true)
     expect(network.present()).toHaveLength(3)
     expect(network.announced).toHaveLength(1)
-    await world.clock.advance(8000)
+    await role.stop()
     expect(network.present()).toEqual([])
-    await role.prepare?.()
+    await role.prepare?.(true)
     await role.start(world.reign)
     // Those of IPv6 are there already: the guests hear of them when they go and come.
     expect(text(network.renewed)).toEqual(['fe80::1/64 vmbr101', 'fd00:1::1/64 vmbr101'])
@@ -89,25 +87,12 @@ describe('the role of gateways', () => {
   })
 
   it('tells the guests again when the successor it had named does not take over', async () => {
-    const { world, network, role } = await start([V4])
+    const { world, network, role } = await start([BOTH])
     await role.start(world.reign)
-    const status: PrimaryStatus = {
-      epoch: 1,
-      node: world.reign.node,
-      maintenanceSeen: 0,
-      roles: [],
-      successor: world.other,
-      isRelinquished: false,
-      wishSeen: 0,
-      wishProblem: '',
-      faults: [],
-    }
-    await world.session.create(tree.primary.status, status)
-    await world.clock.advance(100)
     expect(network.announced).toHaveLength(1)
-    await world.session.set(tree.primary.status, { ...status, successor: null }, 0)
-    await world.clock.advance(100)
-    expect(network.announced).toHaveLength(2)
+    await role.reclaim?.()
+    expect(text(network.announced[1]?.addresses ?? [])).toEqual(text(network.present()))
+    expect(text(network.renewed)).toEqual(['fe80::1/64 vmbr101', 'fd00:1::1/64 vmbr101'])
     await role.stop()
   })
 
