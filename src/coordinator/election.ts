@@ -184,6 +184,7 @@ export class Election {
         this.#namedAtMs = decision.node === null ? undefined : clock.nowMs()
         this.#reign?.status.patch({ successor: decision.node })
         if (decision.node === null) await this.#roles.reclaim()
+        else this.#roles.hush()
         return { wakeInMs: 0 }
       case 'answer':
         await this.#answer(decision.wish, decision.problem)

@@ -35,21 +35,20 @@ export function createFloatingRole(
   { network, log }: { readonly network: HostNetwork; readonly log: Log },
 ): PrimaryRole {
   let announcing = new AbortController()
-  const announce = (those: readonly HostAddress[], signal: AbortSignal): void => {
+  /** All of them: after a handover, neighbours may believe somebody else. */
+  const announce = (): void => {
+    announcing.abort()
+    announcing = new AbortController()
     // Nobody waits for it: it takes two seconds, and the first packet leaves at once.
-    network.announce(those, signal).catch((error: unknown) => {
+    network.announce(addresses, announcing.signal).catch((error: unknown) => {
       log.error({ error: errorChain(error) }, 'neighbours could not be told of a floating address')
     })
   }
-  const take = async (ended?: AbortSignal): Promise<void> => {
+  const take = async (): Promise<void> => {
     const missing = missingAddresses(addresses, network.present())
-    announcing.abort()
-    announcing = new AbortController()
-    const { signal } = announcing
     await network.add(missing)
     log.info({ addresses: missing.map(({ address }) => address) }, 'floating addresses added')
-    // All of them: after a handover, neighbours may believe somebody else.
-    announce(addresses, ended === undefined ? signal : AbortSignal.any([signal, ended]))
+    announce()
   }
   return {
     name: 'floating-addresses',
@@ -58,10 +57,16 @@ export function createFloatingRole(
       if (isInvited) await take()
     },
     async start(reign) {
-      if (reign.validForMs() > 0) await take(reign.ended)
+      if (reign.validForMs() <= 0) return
+      await take()
+      if (reign.ended.aborted) announcing.abort()
+      else reign.ended.addEventListener('abort', () => announcing.abort(), { once: true })
+    },
+    hush() {
+      announcing.abort()
     },
     async reclaim() {
-      announce(addresses, announcing.signal)
+      announce()
     },
     async stop() {
       // An announcement of an address that is no longer here would take it away from its new holder.

@@ -63,6 +63,11 @@ export class RoleRunner {
     await this.#until(() => preparation.isDone || this.#preparation !== preparation, deadlineMs)
   }
 
+  /** As primary: another one is about to be announced. */
+  hush(): void {
+    this.#role.hush?.()
+  }
+
   /** As primary: the one that was to take over does not. */
   async reclaim(): Promise<void> {
     try {

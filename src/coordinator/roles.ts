@@ -45,6 +45,11 @@ export class Roles {
     }
   }
 
+  /** A successor is named: what is announced here again and again would take its addresses away from it. */
+  hush(): void {
+    for (const runner of this.#runners) runner.hush()
+  }
+
   /** The successor that was named does not take over. */
   async reclaim(): Promise<void> {
     await Promise.all(this.#runners.map((runner) => runner.reclaim()))

@@ -61,6 +61,8 @@ export type PrimaryRole = {
    * when the duty was never started.
    */
   stop(): Promise<void>
+  /** As primary: a successor is about to tell the neighbours that it is there; from now on nothing is announced from here. */
+  hush?(): void
   /** As primary: a successor that had prepared itself does not take over, and neighbours may still believe it. */
   reclaim?(): Promise<void>
   /** What is wrong now, as a sentence; undefined: nothing. A role with a problem is started again. */

@@ -17,6 +17,7 @@ export type NetworkRoleOptions = {
   readonly clock: Clock
   readonly log: Log
   readonly prepare?: PrimaryRole['prepare']
+  readonly hush?: () => void
   readonly reclaim?: PrimaryRole['reclaim']
   /** Makes everything as it is to be; called at the start and after each change. What fails for one network must not keep the others from working. */
   readonly pass: (reign: Reign) => Promise<void>
@@ -53,6 +54,7 @@ export function createNetworkRole(options: NetworkRoleOptions): NetworkRole {
   return {
     name,
     ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
+    ...(options.hush === undefined ? {} : { hush: options.hush }),
     ...(options.reclaim === undefined ? {} : { reclaim: options.reclaim }),
     async start(reign) {
       await end()

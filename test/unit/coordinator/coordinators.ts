@@ -35,6 +35,10 @@ export class TestRole implements PrimaryRole {
     this.#say(`prepare ${this.name}${isInvited ? ', invited' : ''}`)
   }
 
+  hush(): void {
+    this.#say(`hush ${this.name}`)
+  }
+
   async reclaim(): Promise<void> {
     this.#say(`reclaim ${this.name}`)
   }

@@ -44,6 +44,7 @@ export function createGatewayRole(deps: GatewayDeps): PrimaryRole {
     async prepare() {
       if (index.isReady.value) await carry(true)
     },
+    hush: () => gateways.hush(),
     reclaim: () => carry(true),
     async pass() {
       await carry(isRising)
@@ -105,6 +106,10 @@ class Gateways {
         log.info({ added: added.map(nameOf), removed: outdated.map(nameOf) }, 'gateways changed')
       this.#announce(without([...told, ...without(missing, told)], absent))
     })
+  }
+
+  hush(): void {
+    this.#announcing.abort()
   }
 
   drop(): Promise<void> {

@@ -89,8 +89,10 @@ describe('the role of gateways', () => {
   it('tells the guests again when the successor it had named does not take over', async () => {
     const { world, network, role } = await start([BOTH])
     await role.start(world.reign)
-    expect(network.announced).toHaveLength(1)
+    role.hush?.()
+    expect(network.announced.map(({ signal }) => signal.aborted)).toEqual([true])
     await role.reclaim?.()
+    expect(network.announced.map(({ signal }) => signal.aborted)).toEqual([true, false])
     expect(text(network.announced[1]?.addresses ?? [])).toEqual(text(network.present()))
     expect(text(network.renewed)).toEqual(['fe80::1/64 vmbr101', 'fd00:1::1/64 vmbr101'])
     await role.stop()
