@@ -17,16 +17,19 @@ function quick(name: string, pool: 'threads' | 'forks' = 'threads', timeoutMs = 
   }
 }
 
-/** A project of tests that start real daemons: one file at a time, each in its own process, so that a crash in native code is seen. */
-function real(name: string, include: readonly string[], timeoutMs: number) {
+/**
+ * A project of tests that start real daemons: two files at a time, because they mostly wait, each in its own process, so that
+ * a crash in native code is seen. Not at the same time as others: `groupOrder` differs.
+ */
+function real(name: string, include: readonly string[], timeoutMs: number, groupOrder: number) {
   return {
     test: {
       name,
       include: [...include],
       exclude,
       pool: 'forks' as const,
-      fileParallelism: false,
-      sequence: { concurrent: false },
+      maxWorkers: 2,
+      sequence: { concurrent: false, groupOrder },
       testTimeout: timeoutMs,
       hookTimeout: timeoutMs,
       teardownTimeout: 30_000,
@@ -48,8 +51,8 @@ export default defineConfig({
       // The parser of these is native code that crashes when two threads load it at once.
       // They read the whole repository, which takes a busy machine a while.
       quick('arch', 'forks', 60_000),
-      real('contract', ['test/contract/**/*.test.ts', 'test/native/**/*.test.ts'], 120_000),
-      real('lab', ['test/lab/stories/**/*.lab.ts'], 600_000),
+      real('contract', ['test/contract/**/*.test.ts', 'test/native/**/*.test.ts'], 120_000, 1),
+      real('lab', ['test/lab/stories/**/*.lab.ts'], 600_000, 2),
     ],
   },
 })
