@@ -16,7 +16,7 @@ import { pollUntil } from '../lab/poll.ts'
 import { type LibvirtdRoom, openLibvirtdRoom } from './libvirtd-room.ts'
 
 /** Bound of a create call in the contract. */
-export const CREATE_TIMEOUT_MS = 1000
+export const CREATE_TIMEOUT_MS = 3000
 
 /** The cluster's way to migrate in the contract: its defaults. */
 export const MIGRATION = {

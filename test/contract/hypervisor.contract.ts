@@ -78,7 +78,7 @@ export function describeHypervisor(name: string, open: () => Promise<HypervisorW
       })
 
       it('that outlives its deadline is outstanding and listed, then runs', async () => {
-        await world.stallStarts(3)
+        await world.stallStarts(8)
         await expect(start()).rejects.toMatchObject({ code: 'PVC_HYPERVISOR_TIMEOUT' })
         expect([...hypervisor.outstandingCreates()]).toEqual([uuid])
         expect(await hypervisor.get(uuid)).toMatchObject({ state: 'paused', reason: 'starting-up', mark })
@@ -88,7 +88,7 @@ export function describeHypervisor(name: string, open: () => Promise<HypervisorW
       })
 
       it('that stalls is ended by destroy, and never runs', async () => {
-        await world.stallStarts(3)
+        await world.stallStarts(8)
         await expect(start()).rejects.toMatchObject({ code: 'PVC_HYPERVISOR_TIMEOUT' })
         await hypervisor.destroy(uuid)
         await level('the start has returned', () => hypervisor.outstandingCreates().size === 0)
@@ -97,7 +97,7 @@ export function describeHypervisor(name: string, open: () => Promise<HypervisorW
       })
 
       it('in flight is seen by the next daemon as a domain, not as a call', async () => {
-        await world.stallStarts(3)
+        await world.stallStarts(8)
         await expect(start()).rejects.toMatchObject({ code: 'PVC_HYPERVISOR_TIMEOUT' })
         const next = await world.connect()
         expect(next.outstandingCreates().size).toBe(0)
