@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { MAX_CONSOLE_LINES } from './console-limits.ts'
+import { GuestCpu } from './guest-cpu.ts'
 import { LifeId, NodeName, VmUuid, VolumeRef } from './ids.ts'
 
 /** Who has the right to run a VM (protocol: record). seq never repeats, also not over delete and re-create. */
@@ -170,6 +171,8 @@ export const Migration = z.object({
   from: z.object({ node: NodeName, life: LifeId }),
   to: z.object({ node: NodeName, life: LifeId }),
   step: MigrationStep,
+  /** While the target makes ready: what it is asked to offer. */
+  cpu: GuestCpu.optional(),
   /** Wall time, for display only. */
   startedAt: z.number(),
   progress: MigrationProgress.nullable(),

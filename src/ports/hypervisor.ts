@@ -1,4 +1,5 @@
 import type { MigrationProgress, MovePolicy } from '../model/domain.ts'
+import type { GuestCpu } from '../model/guest-cpu.ts'
 import type { LifeId, VmUuid } from '../model/ids.ts'
 import type { GuestStats } from '../model/node.ts'
 
@@ -127,6 +128,10 @@ export type Hypervisor = {
   abortMigration(uuid: VmUuid): Promise<void>
   /** Replaces what the domain's metadata says (live) by our mark. Not while a copy is under way: libvirt would wait for its end. */
   setMark(uuid: VmUuid, mark: DomainMark): Promise<void>
+  /**
+   * Why this host cannot offer a guest's processor, as libvirt words it; undefined: it can, or libvirt cannot tell.
+   */
+  cpuProblem(cpu: GuestCpu): Promise<string | undefined>
   /** Statistics of all running guests in one call. */
   stats(): Promise<StatsSample>
   /** Makes libvirt know the Ceph key of guests; the value never appears in argv or logs. */

@@ -185,6 +185,9 @@ export class FakeHypervisor implements Hypervisor {
       domain.migrationId = undefined
     })
   }
+  cpuProblem(): Promise<string | undefined> {
+    return this.#call('cpuProblem', 'host', () => this.libvirtd.cpuProblem)
+  }
   stats(): Promise<StatsSample> {
     return this.#call('stats', 'guests', () => sample([...this.libvirtd.domains.values()]))
   }

@@ -28,6 +28,8 @@ export class FakeLibvirtd {
   /** Time QEMU needs between the hook and running, e.g. while Ceph stalls; the domain is listed as paused meanwhile. */
   startStallMs = 0
   isUp = true
+  /** Why this host cannot offer the processor of any guest; undefined: it can. */
+  cpuProblem: string | undefined
   /** Counts ends of libvirtd: calls of an earlier life have no effect. */
   life = 1
   readonly #options: FakeLibvirtdOptions

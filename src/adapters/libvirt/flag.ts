@@ -24,6 +24,12 @@ export const MIGRATE = {
   ZEROCOPY: 1048576,
 } as const
 
+/** {@link LibvirtConnection.compareCpu} */
+export const COMPARE_CPU = {
+  /** An incompatible processor is an error, which says what is missing. */
+  FAIL_INCOMPATIBLE: 1,
+} as const
+
 /** Groups of {@link LibvirtConnection.domainStats}. */
 export const STATS = {
   STATE: 1,

@@ -1,12 +1,24 @@
 /** What libvirt's answers mean to the hypervisor port. */
 import { MARK_NAMESPACE } from '../../model/domain-mark.ts'
+import type { GuestCpu } from '../../model/guest-cpu.ts'
 import { VmUuid } from '../../model/ids.ts'
 import { escapeXml } from '../../model/xml.ts'
 import type { DomainInfo } from '../../ports/hypervisor.ts'
 import type { LibvirtDomain } from './domain.ts'
+import { COMPARE_CPU } from './flag.ts'
 import { parseMetadata } from './hypervisor-mark.ts'
 import { isLibvirtError, VIR_ERR } from './libvirt-error.ts'
 import type { LibvirtConnection, ListedDomain } from './native.ts'
+
+const UNCOMPARABLE = [
+  VIR_ERR.INTERNAL_ERROR,
+  VIR_ERR.NO_SUPPORT,
+  VIR_ERR.INVALID_ARG,
+  VIR_ERR.OPERATION_FAILED,
+  VIR_ERR.CONFIG_UNSUPPORTED,
+  VIR_ERR.ARGUMENT_UNSUPPORTED,
+  VIR_ERR.OPERATION_UNSUPPORTED,
+]
 
 /** The node info counts NUMA cells, which some firmware describes wrongly. Undefined: the driver has no such figures. */
 export async function totalMemoryKiB(connection: LibvirtConnection): Promise<number | undefined> {
@@ -69,4 +81,17 @@ export function hasConnectedAgent(xml: string): boolean {
 export function secretXml(uuid: string, usage: string): string {
   const name = escapeXml(usage)
   return `<secret ephemeral='no' private='yes'><uuid>${uuid}</uuid><usage type='ceph'><name>${name}</name></usage></secret>`
+}
+
+/** Why a host cannot offer a guest's processor, by what its KVM can do. undefined: it can, or libvirt cannot tell. */
+export async function cpuProblem(connection: LibvirtConnection, { arch, xml }: GuestCpu): Promise<string | undefined> {
+  try {
+    await connection.compareCpu(xml, { arch, type: 'kvm' }, COMPARE_CPU.FAIL_INCOMPATIBLE)
+    return undefined
+  } catch (error) {
+    if (isLibvirtError(error, VIR_ERR.CPU_INCOMPATIBLE)) return error.message
+    // A host without KVM, or a model this libvirt does not know: then the copy itself shows whether it can be.
+    if (isLibvirtError(error, ...UNCOMPARABLE)) return undefined
+    throw error
+  }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { formatBareMark, MARK_NAMESPACE, MARK_PREFIX } from '../../model/domain-mark.ts'
 import { errorChain, PvcError } from '../../model/errors.ts'
+import type { GuestCpu } from '../../model/guest-cpu.ts'
 import type { VmUuid } from '../../model/ids.ts'
 import type {
   ConsoleListener,
@@ -16,6 +17,7 @@ import type { Log } from '../../ports/log.ts'
 import type { LibvirtDomain } from './domain.ts'
 import { AFFECT, SHUTDOWN } from './flag.ts'
 import {
+  cpuProblem,
   hasConnectedAgent,
   metadataUnlessEnded,
   secretXml,
@@ -229,6 +231,9 @@ export class LibvirtHypervisor implements Hypervisor {
     )
   }
 
+  cpuProblem(cpu: GuestCpu): Promise<string | undefined> {
+    return this.#read('look at the processor', (connection) => cpuProblem(connection, cpu))
+  }
   stats() {
     return this.#read('statistics of guests', async (connection) =>
       toStatsSample(await connection.domainStats(STATS_GROUPS, STATS_FLAGS)),

@@ -55,6 +55,7 @@ function begin(o: VmObservation, spec: VmSpec, target: MoveTarget, memory: VmMem
     from: { node: o.self, life: o.life },
     to: { node: spec.node, life: target.life },
     step: 'prepare',
+    ...(o.move.cpu === undefined ? {} : { cpu: o.move.cpu }),
     startedAt: o.wallMs,
     progress: null,
   }
@@ -74,8 +75,10 @@ function prepare(o: VmObservation, spec: VmSpec, migration: Migration, memory: V
   }
   // What was said about an earlier try of the same order is not an answer to this one.
   if (arrival?.migrationId === migration.id && arrival.state !== 'gone') {
-    if (arrival.state === 'refused') return fail(o, spec, arrival.reason, memory)
-    const patch = { migration: { ...migration, step: 'copy' as const } }
+    // What is refused could not start there either: it is better off where it runs.
+    if (arrival.state === 'refused') return stay(spec, arrival.reason, memory)
+    const { cpu: _said, ...kept } = migration
+    const patch = { migration: { ...kept, step: 'copy' as const } }
     return decision(memory, { kind: 'write', why: 'the target is ready', patch })
   }
   const wait = waited(o, memory, `prepare ${migration.id}`)
@@ -144,10 +147,20 @@ function abort(o: VmObservation, domain: LocalDomain, memory: VmMemory): VmDecis
 }
 
 function fail(o: VmObservation, spec: VmSpec, reason: string, memory: VmMemory): VmDecision {
-  const order = orderOf(spec)
   // Shut down only for a place where it can start again.
-  const mayShutDown = !order.isLiveOnly && spec.meta.migrationMethod !== 'live' && o.move.target?.isUp === true
-  const moveFailure = { orderId: order.id, reason, isFinal: !mayShutDown }
+  const mayShutDown = !orderOf(spec).isLiveOnly && spec.meta.migrationMethod !== 'live' && o.move.target?.isUp === true
+  return mayShutDown ? failed(spec, { reason, isFinal: false }, memory) : stay(spec, reason, memory)
+}
+
+/** The move has failed for good, and the guest runs on here. */
+function stay(spec: VmSpec, reason: string, memory: VmMemory): VmDecision {
+  return failed(spec, { reason, isFinal: true }, memory)
+}
+
+type Failure = { readonly reason: string; readonly isFinal: boolean }
+
+function failed(spec: VmSpec, failure: Failure, memory: VmMemory): VmDecision {
+  const moveFailure = { orderId: orderOf(spec).id, ...failure }
   const patch = { migration: null, moveFailure, phase: 'running' as const, observedGeneration: spec.generation }
   return decision(memory, { kind: 'write', why: 'the move failed', patch })
 }

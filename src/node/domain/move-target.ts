@@ -36,6 +36,12 @@ export function decideCopyHere(
 
 /** No domain is here yet: open the door for the copy and say so (L1). */
 export function decideExpect(o: VmObservation, migration: Migration, memory: VmMemory): VmDecision {
+  if (isSaid(o, migration, 'refused')) return decision(memory, undefined, COPY_LOOK_MS)
+  if (o.move.cpuProblem !== undefined) {
+    const reason = `node ${o.self} cannot offer the processor of the guest: ${o.move.cpuProblem}`
+    const arrival = arrivalOf(o, migration, 'refused', reason)
+    return decision(memory, { kind: 'say-arrival', arrival, tell: migration.from.node })
+  }
   if (o.move.incoming !== migration.id) return decision(memory, { kind: 'expect-copy', migrationId: migration.id })
   const said = o.move.arrival?.migrationId === migration.id ? o.move.arrival.state : 'gone'
   if (said !== 'gone') return decision(memory, undefined, COPY_LOOK_MS)

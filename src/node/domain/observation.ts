@@ -1,4 +1,5 @@
 import type { MigrationProgress, VmArrival, VmDocument, VmStatus } from '../../model/domain.ts'
+import type { GuestCpu } from '../../model/guest-cpu.ts'
 import type { LifeId, NodeName, VmUuid } from '../../model/ids.ts'
 import type { VmMemory } from './memory.ts'
 
@@ -48,6 +49,10 @@ export type MoveObservation = {
   readonly copyCall: CopyCall | undefined
   /** Source: progress of libvirt's job; undefined: none runs. */
   readonly job: MigrationProgress | undefined
+  /** Source: the processor that a guest has which is to leave; undefined: any will do, or nothing begins now. */
+  readonly cpu: GuestCpu | undefined
+  /** Target: why the processor of the guest that is announced cannot be offered here. */
+  readonly cpuProblem: string | undefined
   /** Source: libvirt let the guest run again after the switch, so the copy at the target is older than the disk. */
   readonly isResumedSinceSwitch: boolean
 }

@@ -1,4 +1,5 @@
 import { isVmSpec, type Migration, type VmArrival, type VmDocument, type VmStatus } from '../../model/domain.ts'
+import { type GuestCpu, guestCpu } from '../../model/guest-cpu.ts'
 import type { NodeName, VmUuid } from '../../model/ids.ts'
 import { tree } from '../../schema/tree.ts'
 import type { CopyCall, LocalDomain, MoveObservation, MoveTarget } from './observation.ts'
@@ -48,13 +49,30 @@ export async function observeMove(
   // From the switch on nothing depends on target and job, and the guest stands still.
   const isStaying = isSource && !domain.isSwitched
   const isLeaving = isStaying && isVmSpec(spec) && spec.node !== ports.self && spec.power === 'on'
-  const [target, found, job] = await Promise.all([
+  const [target, found, job, cpu, cpuProblem] = await Promise.all([
     isLeaving ? readTarget(certificate, spec.node) : undefined,
     isMove && !isMoving ? certificate.session.get(tree.vm(uuid).arrival) : undefined,
     isStaying && migration?.step === 'copy' ? ports.hypervisor.migrationProgress(uuid) : undefined,
+    isLeaving && migration === null ? readCpu(ports, uuid) : undefined,
+    isNewHere(ports, migration, incoming) ? ports.hypervisor.cpuProblem(migration.cpu) : undefined,
   ])
   const said = isMove ? (arrival ?? found?.value) : undefined
-  return { target, arrival: toldBy(look.told, migration) ?? said, incoming, job, copyCall, isResumedSinceSwitch }
+  const heard = toldBy(look.told, migration) ?? said
+  return { target, arrival: heard, incoming, job, copyCall, cpu, cpuProblem, isResumedSinceSwitch }
+}
+
+async function readCpu({ hypervisor }: DomainPorts, uuid: VmUuid): Promise<GuestCpu | undefined> {
+  const xml = await hypervisor.xml(uuid)
+  return xml === undefined ? undefined : guestCpu(xml)
+}
+
+/** A copy is announced here whose processor was not looked at yet. */
+function isNewHere(
+  { self }: DomainPorts,
+  migration: Migration | null,
+  incoming: string | undefined,
+): migration is Migration & { cpu: GuestCpu } {
+  return migration?.cpu !== undefined && migration.to.node === self && migration.id !== incoming
 }
 
 /** What the target itself said about this very migration. */

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createSystemClock } from '../../../src/adapters/clock/system.ts'
-import { LIST, MIGRATE, START, STATS, XML } from '../../../src/adapters/libvirt/flag.ts'
+import { COMPARE_CPU, LIST, MIGRATE, START, STATS, XML } from '../../../src/adapters/libvirt/flag.ts'
+import { cpuProblem } from '../../../src/adapters/libvirt/hypervisor-answers.ts'
 import { isConnectionLoss, isLibvirtError, VIR_ERR } from '../../../src/adapters/libvirt/libvirt-error.ts'
 import { type LibvirtConnection, openConnection } from '../../../src/adapters/libvirt/native.ts'
 import { ReconnectingLibvirt } from '../../../src/adapters/libvirt/reconnect.ts'
@@ -80,6 +81,15 @@ describe.runIf(isRoot)('a real libvirtd', () => {
     expect(await connection.domainCapabilities(target)).toContain('<domainCapabilities>')
     const cpu = `<cpu mode='custom'><model>qemu64</model></cpu>`
     expect(await connection.compareCpu(cpu, target)).toMatch(/^(incompatible|identical|superset)$/)
+    // No host without KVM can tell what its KVM would offer, and that must not keep a guest from being moved.
+    const custom = `<cpu mode='custom' match='exact'><model>Skylake-Server</model></cpu>`
+    expect(await cpuProblem(connection, { arch: 'x86_64', xml: custom })).toBeUndefined()
+    const lacking = `<cpu mode='custom' match='exact'><model>qemu64</model><feature policy='require' name='avx512f'/></cpu>`
+    const told = connection.compareCpu(lacking, target, COMPARE_CPU.FAIL_INCOMPATIBLE)
+    await expect(told).rejects.toMatchObject({
+      code: VIR_ERR.CPU_INCOMPATIBLE,
+      message: expect.stringContaining('avx512f'),
+    })
     const model = '<cpu><arch>x86_64</arch><model>qemu64</model></cpu>'
     expect(await connection.baselineCpu([model, model], target)).toContain('qemu64')
   })

@@ -53,6 +53,7 @@ const expected: [string, number][] = [
   ...prefixed('VIR_ERR', VIR_ERR),
   ...prefixed('VIR_FROM', VIR_FROM),
   ...prefixed('VIR_MIGRATE', flag.MIGRATE),
+  ...prefixed('VIR_CONNECT_COMPARE_CPU', flag.COMPARE_CPU),
   ...prefixed('VIR_DOMAIN_STATS', flag.STATS),
   ...prefixed('VIR_CONNECT_GET_ALL_DOMAINS_STATS', flag.LIST),
   ...prefixed('VIR_DOMAIN_START', flag.START),

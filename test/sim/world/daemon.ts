@@ -44,6 +44,7 @@ const HYPERVISOR_CALLS = [
   'migrationProgress',
   'abortMigration',
   'setMark',
+  'cpuProblem',
   'stats',
   'ensureSecret',
 ] as const satisfies readonly (keyof Hypervisor)[]

@@ -66,6 +66,8 @@ export const NO_MOVE: MoveObservation = {
   incoming: undefined,
   copyCall: undefined,
   job: undefined,
+  cpu: undefined,
+  cpuProblem: undefined,
   isResumedSinceSwitch: false,
 }
 

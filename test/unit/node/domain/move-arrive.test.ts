@@ -36,6 +36,16 @@ const targetRows: readonly (readonly [name: string, o: VmObservation, expected: 
     observation({ status: theirs, move: { ...NO_MOVE, incoming: 'm0' } }),
     'expect-copy',
   ],
+  [
+    'a guest is announced whose processor it lacks: refuses',
+    observation({ status: theirs, move: { ...NO_MOVE, cpuProblem: 'no avx512f' } }),
+    'say-arrival',
+  ],
+  [
+    'refused already: waits for the source to take it back',
+    observation({ status: theirs, move: { ...NO_MOVE, cpuProblem: 'no avx512f', arrival: said('refused') } }),
+    'nothing',
+  ],
   ['door open: says so', observation({ status: theirs, move: here }), 'say-arrival'],
   [
     'door open and said: waits',
