@@ -59,7 +59,7 @@ export type Lab = {
 }
 
 /**
- * Which heartbeat to wait for. `after`: only those whose counter is higher; without it heartbeats of long ago, and of
+ * Which heartbeat to wait for, 90 s unless told: on a busy machine an emulated guest takes long to boot. `after`: only those whose counter is higher; without it heartbeats of long ago, and of
  * earlier boots, count as well.
  */
 export type HeartbeatWait = {
@@ -103,7 +103,7 @@ function guestPart(
     guestXml: async (options) => guestXml({ ...options, monitors, image: await buildGuest() }),
     waitForHeartbeat: (
       vm,
-      { host, timeoutMs = 30_000, after, wanted = (heartbeat: Heartbeat) => heartbeat.written } = {},
+      { host, timeoutMs = 90_000, after, wanted = (heartbeat: Heartbeat) => heartbeat.written } = {},
     ) => {
       const since = after === undefined ? '' : ` after c=${after.c} of boot ${after.boot}`
       const what = `a heartbeat of ${vm}${host === undefined ? '' : ` on ${host}`}${since}`
