@@ -20,6 +20,7 @@ import { nodeFenceHandlers } from './handlers/node-fence.ts'
 import { nodeFenceTestHandlers } from './handlers/node-fence-test.ts'
 import { nodeFlushHandlers } from './handlers/node-flush.ts'
 import { provisionerHandlers } from './handlers/provisioner.ts'
+import { sriovHandlers } from './handlers/sriov.ts'
 import { storageHandlers } from './handlers/storage.ts'
 import { streamHandlers } from './handlers/stream.ts'
 import { vmHandlers } from './handlers/vm.ts'
@@ -33,6 +34,7 @@ const HANDLERS = {
   ...clusterHandlers,
   ...networkHandlers,
   ...provisionerHandlers,
+  ...sriovHandlers,
   ...nodeHandlers,
   ...nodeFenceHandlers,
   ...nodeFlushHandlers,

@@ -19,6 +19,7 @@ import { startHypervisor } from '../adapters/libvirt/hypervisor.ts'
 import { bootTimeNs, closeInheritedFds, sdNotify } from '../adapters/libvirt/system.ts'
 import { createForwarding } from '../adapters/links/forwarding.ts'
 import { createLinks } from '../adapters/links/links.ts'
+import { createSriovCards } from '../adapters/links/sriov.ts'
 import { createLog } from '../adapters/log/pino-log.ts'
 import { createAddressRecord } from '../adapters/net/address-record.ts'
 import { createHostNetwork } from '../adapters/net/host-network.ts'
@@ -140,6 +141,7 @@ function guestNetworksOf(config: LoadedConfig, clock: Clock, log: Log): GuestNet
     routing: createFrr(),
     filter: createPacketFilter(),
     forwarding: createForwarding(),
+    sriov: createSriovCards(),
     host: createHostNetwork(clock),
     anycastRecord: createAddressRecord(config.paths.run, 'anycast-gateways'),
   }

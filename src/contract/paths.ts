@@ -97,6 +97,12 @@ export const ROUTES = {
   aclAddNamed: { method: 'POST', path: '/network/{vni}/acl/{description}', access: 'operator' },
   aclRemove: { method: 'DELETE', path: '/network/{vni}/acl/{description}', access: 'operator' },
 
+  sriovPfList: { method: 'GET', path: '/sriov/pf', access: 'read-only' },
+  sriovPfListOfNode: { method: 'GET', path: '/sriov/pf/{node}', access: 'read-only' },
+  sriovVfList: { method: 'GET', path: '/sriov/vf', access: 'read-only' },
+  sriovVfListOfNode: { method: 'GET', path: '/sriov/vf/{node}', access: 'read-only' },
+  sriovVfInfo: { method: 'GET', path: '/sriov/vf/{node}/{vf}', access: 'read-only' },
+  sriovVfSet: { method: 'PUT', path: '/sriov/vf/{node}/{vf}', access: 'operator' },
   userDataList: { method: 'GET', path: '/provisioner/userdata', access: 'read-only' },
   userDataAdd: { method: 'POST', path: '/provisioner/userdata', access: 'operator', form: ['data'] },
   userDataInfo: { method: 'GET', path: '/provisioner/userdata/{userdata}', access: 'read-only' },

@@ -8,6 +8,7 @@ import { nodeFlushRoutes } from './node-flush.ts'
 import type { RouteId } from './paths.ts'
 import { provisionerRoutes } from './provisioner.ts'
 import type { Route } from './route.ts'
+import { sriovRoutes } from './sriov.ts'
 import { storageRoutes } from './storage.ts'
 import { streamRoutes } from './stream.ts'
 import { vmRoutes } from './vm.ts'
@@ -27,6 +28,7 @@ export const CONTRACT = {
   ...streamRoutes,
   ...networkRoutes,
   ...provisionerRoutes,
+  ...sriovRoutes,
   ...storageRoutes,
 } as const satisfies { readonly [Id in RouteId]: Route }
 

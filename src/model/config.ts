@@ -165,6 +165,17 @@ const NetworkSection = z.strictObject({
   /** Device that carries the VLANs of bridged networks; absent: no bridged networks here. */
   bridgeDevice: z.string().min(1).max(15).optional(),
   bridgeMtu: z.number().int().min(576).max(65_535).default(1500),
+  /** Cards whose virtual functions guests are given. */
+  sriov: z
+    .array(
+      z.strictObject({
+        device: z.string().min(1).max(15),
+        /** Virtual functions made of it at the start. */
+        vfs: z.number().int().min(1).max(256),
+        mtu: z.number().int().min(576).max(65_535).optional(),
+      }),
+    )
+    .default([]),
   bgp: z
     .strictObject({
       asn: z.number().int().min(1).max(4_294_967_294).default(65_500),

@@ -1,4 +1,5 @@
 /** Network devices of a node, and what turns them into what is wanted. */
+import type { VfConfig } from './sriov.ts'
 
 /** A network device as the kernel shows it. */
 export type Link = {
@@ -16,11 +17,16 @@ export type Link = {
   readonly learning?: boolean | undefined
   /** Note on the device; ours carry {@link OUR_ALIAS}. */
   readonly alias: string
+  /** Virtual functions of a card that has some; undefined: it cannot have any, or has none. */
+  readonly vfs?: readonly LinkVf[] | undefined
   /** Number of a VXLAN or VLAN, and the device below. */
   readonly tag:
     | { readonly id: number; readonly device: string | undefined; readonly local: string | undefined }
     | undefined
 }
+
+/** A virtual function as its card shows it; what the driver does not tell is missing. */
+export type LinkVf = { readonly index: number; readonly mac: string; readonly config: Partial<VfConfig> }
 
 /** Begins the alias of every device that we made or adopted; only these are ever removed. */
 export const OUR_ALIAS = 'pvc network '
@@ -37,6 +43,13 @@ export type LinkChange =
     }
   | { readonly kind: 'add-vlan'; readonly name: string; readonly id: number; readonly device: string }
   | { readonly kind: 'set'; readonly name: string; readonly to: LinkState }
+  | {
+      readonly kind: 'set-vf'
+      /** The card. */
+      readonly name: string
+      readonly index: number
+      readonly to: Partial<VfConfig>
+    }
   | { readonly kind: 'remove'; readonly name: string }
 
 /** What of a device is to be changed. */

@@ -18,6 +18,7 @@ import type { PacketFilter } from '../ports/packet-filter.ts'
 import type { LocalServer, PeerNetwork, Peers } from '../ports/peer.ts'
 import type { PowerVault } from '../ports/power.ts'
 import type { Routing } from '../ports/routing.ts'
+import type { SriovCards } from '../ports/sriov.ts'
 import type { StorageFence } from '../ports/storage-fence.ts'
 import type { Store, StoreSession } from '../ports/store.ts'
 import type { Index } from '../view/index.ts'
@@ -47,6 +48,7 @@ export type GuestNetworks = {
   readonly links: Links
   readonly routing: Routing
   readonly forwarding: Forwarding
+  readonly sriov: SriovCards
   readonly host: HostNetwork
   /** Gateway addresses that every node has, as they were last put on this one. */
   readonly anycastRecord: AddressRecord

@@ -145,7 +145,7 @@ async function build(deps: NodeDeps): Promise<Parts> {
   const seqs = createSeqKeeper({ files, faults, log: log.child({ component: 'seqs' }) })
   await seqs.load()
   const membership = await createMembership(deps, faults, seqs)
-  const index = createIndex({ store, clock, log, collections: nodeViewCollections() })
+  const index = createIndex({ store, clock, log, collections: nodeViewCollections(self) })
   const directory = createVmDirectory(index)
   const daemon = new MutableSignal<DaemonState>('init')
   const { intervalMs } = config.heartbeat
@@ -200,7 +200,7 @@ async function build(deps: NodeDeps): Promise<Parts> {
     log,
   })
   const hostChecks = createHostChecks(deps, faults)
-  const networks = createNetworkPart(deps, faults, index)
+  const networks = createNetworkPart(deps, faults, index, () => membership.certificate()?.session)
   const loops = { collector, heartbeat, manager, flush, selfFence, quarantine, hostChecks, neighbours, networks }
   return { daemon, faults, seqs, membership, index, ...loops }
 }

@@ -10,6 +10,7 @@ import { DhcpLease, DhcpReservation, DhcpState, DnsSerials, Network, NetworkAcls
 import { NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
 import { FenceTestWish, PowerDocument, Readiness } from '../model/power.ts'
 import { Profile, UserData } from '../model/provisioner.ts'
+import { NodeSriov, SriovWish } from '../model/sriov.ts'
 import { Pool, Volume } from '../model/storage.ts'
 import { json } from './codec.ts'
 import { consoleSegment } from './console-codec.ts'
@@ -30,6 +31,8 @@ const codecs = {
   power: json(PowerDocument),
   readiness: json(Readiness),
   fenceTest: json(FenceTestWish),
+  sriov: json(NodeSriov),
+  sriovWish: json(SriovWish),
   primaryWanted: json(PrimaryWanted),
   primaryStatus: json(PrimaryStatus),
   flush: json(FlushRun),
@@ -101,6 +104,8 @@ export const tree = {
     readiness: { path: `/nodes/${name}/readiness`, codec: codecs.readiness } satisfies Key<Readiness>,
     fenceTest: { path: `/nodes/${name}/fence-test`, codec: codecs.fenceTest } satisfies Key<FenceTestWish>,
     flush: { path: `/nodes/${name}/flush`, codec: codecs.flush } satisfies Key<FlushRun>,
+    sriov: { path: `/nodes/${name}/sriov`, codec: codecs.sriov } satisfies Key<NodeSriov>,
+    sriovWish: { path: `/nodes/${name}/sriov-wish`, codec: codecs.sriovWish } satisfies Key<SriovWish>,
     /** What pvcnoded says about its work, kept as a console is. */
     log: stream(`/nodes/${name}/log`),
   }),

@@ -6,7 +6,7 @@ import { tree } from '../schema/tree.ts'
 import { directory, document, type Watched, type WatchedDocument } from './collection.ts'
 
 /** Documents of a node beside its spec. */
-export type NodePart = 'status' | 'stats' | 'alive' | 'fence' | 'flush' | 'readiness'
+export type NodePart = 'status' | 'stats' | 'alive' | 'fence' | 'flush' | 'readiness' | 'sriov' | 'sriovWish'
 
 export function clusterCollection(): WatchedDocument {
   return document(tree.cluster, { order: ({ generation }) => generation })
@@ -30,9 +30,16 @@ export function nodeCollections(name: NodeName, parts: readonly NodePart[]): rea
     alive: () => document(keys.alive),
     flush: () => document(keys.flush),
     readiness: () => document(keys.readiness, { order: ({ run }) => run }),
+    sriov: () => document(keys.sriov),
+    sriovWish: () => sriovWishOf(name),
     fence: () => document(keys.fence, { order: ({ seq }) => seq }),
   }
   return [document(keys.spec, { order: ({ generation }) => generation }), ...parts.map((part) => all[part]())]
+}
+
+/** How virtual functions of a node are to be set up. */
+export function sriovWishOf(name: NodeName): WatchedDocument {
+  return document(tree.node(name).sriovWish, { order: ({ generation }) => generation })
 }
 
 /** Every registered node. */

@@ -51,7 +51,7 @@ export class FakeLinks implements Links {
   /** @returns why it cannot be done */
   #change(change: LinkChange): string | undefined {
     const present = this.#links.get(change.name)
-    if (change.kind !== 'set' && change.kind !== 'remove') {
+    if (change.kind !== 'set' && change.kind !== 'set-vf' && change.kind !== 'remove') {
       if (present !== undefined) return 'RTNETLINK answers: File exists'
       if ('device' in change && !this.#links.has(change.device)) return `Cannot find device "${change.device}"`
       this.#links.set(change.name, this.#made(change))
@@ -59,9 +59,15 @@ export class FakeLinks implements Links {
     }
     if (present === undefined) return `Cannot find device "${change.name}"`
     if (change.kind === 'remove') this.#remove(change.name)
+    else if (change.kind === 'set-vf') this.#setVf(present, change)
     else if (change.to.master !== undefined && !this.#links.has(change.to.master)) return 'Device does not exist'
     else this.#links.set(change.name, { ...present, ...change.to })
     return undefined
+  }
+
+  #setVf(present: Link, { name, index, to }: Extract<LinkChange, { kind: 'set-vf' }>): void {
+    const vfs = present.vfs?.map((vf) => (vf.index === index ? { ...vf, config: { ...vf.config, ...to } } : vf))
+    this.#links.set(name, { ...present, vfs })
   }
 
   #remove(name: string): void {
@@ -70,7 +76,7 @@ export class FakeLinks implements Links {
       if (link.master === name) this.#links.set(link.name, { ...link, master: undefined })
   }
 
-  #made(change: Exclude<LinkChange, { kind: 'set' | 'remove' }>): Link {
+  #made(change: Exclude<LinkChange, { kind: 'set' | 'set-vf' | 'remove' }>): Link {
     const { name } = change
     const bare = { name, index: this.#number(), mtu: 1500, isUp: false, master: undefined, alias: '' }
     if (change.kind === 'add-bridge') return { ...bare, kind: 'bridge', mac: change.mac, tag: undefined }

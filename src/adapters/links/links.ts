@@ -7,6 +7,7 @@ import { backoffDelayMs } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { PvcError } from '../../model/errors.ts'
 import type { KernelSetting, LinkChange } from '../../model/link.ts'
+import type { VfConfig } from '../../model/sriov.ts'
 import type { LinkFailure, Links } from '../../ports/links.ts'
 import type { Log } from '../../ports/log.ts'
 import { type RunCommand, runCommand } from '../process/command.ts'
@@ -48,7 +49,11 @@ export function createLinks(options: LinksOptions): Links {
         const one = await batch(ip, [change])
         const isDone = change.kind === 'remove' ? /^Cannot find device/ : /^RTNETLINK answers: File exists/
         if (one.isCutShort) failures.push({ name: change.name, reason: one.complaint })
-        failures.push(...one.failures.filter(({ reason }) => change.kind === 'set' || !isDone.test(reason)))
+        failures.push(
+          ...one.failures.filter(
+            ({ reason }) => change.kind === 'set' || change.kind === 'set-vf' || !isDone.test(reason),
+          ),
+        )
       }
       return failures
     },
@@ -116,11 +121,28 @@ function batchLines(change: LinkChange): readonly string[] {
         ...(isUp === undefined ? [] : [`link set ${name} up`]),
       ]
     }
+    case 'set-vf':
+      return vfLines(name, change.index, change.to)
     case 'remove':
       return [`link delete ${name}`]
     default:
       return unreachable(change)
   }
+}
+
+/** One line each: a driver that does not know one of them still does the others. */
+function vfLines(name: string, index: number, to: Partial<VfConfig>): readonly string[] {
+  const { vlanId, vlanQos, txRateMinMbit: min, txRateMaxMbit: max, linkState, spoofCheck, trust, queryRss } = to
+  const words = (flag: boolean): string => (flag ? 'on' : 'off')
+  const changes = [
+    ...(vlanId === undefined ? [] : [`vlan ${vlanId}${vlanId > 0 ? ` qos ${vlanQos ?? 0}` : ''}`]),
+    ...(max === undefined ? [] : [`max_tx_rate ${max} min_tx_rate ${min ?? 0}`]),
+    ...(linkState === undefined ? [] : [`state ${linkState}`]),
+    ...(spoofCheck === undefined ? [] : [`spoofchk ${words(spoofCheck)}`]),
+    ...(trust === undefined ? [] : [`trust ${words(trust)}`]),
+    ...(queryRss === undefined ? [] : [`query_rss ${words(queryRss)}`]),
+  ]
+  return changes.map((change) => `link set ${name} vf ${index} ${change}`)
 }
 
 async function keepSetting(file: string, { key, value, mayBeAbsent }: KernelSetting): Promise<readonly LinkFailure[]> {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { PvcError } from '../../model/errors.ts'
-import type { Link } from '../../model/link.ts'
+import type { Link, LinkVf } from '../../model/link.ts'
 import type { LinkFailure } from '../../ports/links.ts'
 
 const InfoData = z.object({
@@ -8,6 +8,21 @@ const InfoData = z.object({
   local: z.string().optional(),
   local6: z.string().optional(),
   link: z.string().optional(),
+})
+
+/** As print_vfinfo of iproute2 6.1 writes it; numbers that are 0 are left out. */
+const VfInfo = z.object({
+  vf: z.number(),
+  address: z.string().optional(),
+  vlan_list: z.array(z.object({ vlan: z.number().optional(), qos: z.number().optional() })).optional(),
+  vlan: z.number().optional(),
+  qos: z.number().optional(),
+  tx_rate: z.number().optional(),
+  rate: z.object({ max_tx: z.number(), min_tx: z.number() }).optional(),
+  spoofchk: z.boolean().optional(),
+  link_state: z.enum(['auto', 'enable', 'disable']).optional(),
+  trust: z.boolean().optional(),
+  query_rss_en: z.boolean().optional(),
 })
 
 const IpLink = z.object({
@@ -19,6 +34,7 @@ const IpLink = z.object({
   flags: z.array(z.string()),
   master: z.string().optional(),
   ifalias: z.string().optional(),
+  vfinfo_list: z.array(VfInfo).optional(),
   linkinfo: z
     .object({
       info_kind: z.string().optional(),
@@ -57,10 +73,30 @@ function toLink(link: z.infer<typeof IpLink>): Link {
     master: link.master,
     learning: port?.learning,
     alias: link.ifalias ?? '',
+    vfs: link.vfinfo_list?.map(toVf),
     tag:
       isTagged && data?.id !== undefined
         ? { id: data.id, device: data.link ?? link.link, local: data.local ?? data.local6 }
         : undefined,
+  }
+}
+
+function toVf({ vf: index, address = '', vlan_list: list, ...info }: z.infer<typeof VfInfo>): LinkVf {
+  const { vlan = 0, qos = 0 } = list?.[0] ?? info
+  const { rate, tx_rate: txRate = 0, spoofchk, link_state: linkState, trust, query_rss_en: queryRss } = info
+  return {
+    index,
+    mac: address,
+    config: {
+      vlanId: vlan,
+      vlanQos: qos,
+      txRateMinMbit: rate?.min_tx ?? 0,
+      txRateMaxMbit: rate?.max_tx ?? txRate,
+      ...(linkState === undefined ? {} : { linkState }),
+      ...(spoofchk === undefined ? {} : { spoofCheck: spoofchk }),
+      ...(trust === undefined ? {} : { trust }),
+      ...(queryRss === undefined ? {} : { queryRss }),
+    },
   }
 }
 

@@ -3,10 +3,12 @@ import type { vmRoutes } from '../../contract/vm.ts'
 import { compatState } from '../../model/compat-state.ts'
 import { compatMeta } from '../../model/compat-vm.ts'
 import { consoleWarnings } from '../../model/console-xml.ts'
+import type { VmSpec } from '../../model/domain.ts'
 import { whereabouts } from '../../model/move.ts'
 import type { OperationsDeps } from '../../operations/deps.ts'
 import { missingNetworks } from '../../operations/network-view.ts'
 import { argumentError, type PowerAction } from '../../operations/plan.ts'
+import { functionWarnings } from '../../operations/sriov.ts'
 import { byName, eachVm, requireVm, type VmEntry } from '../../operations/view.ts'
 import { defineVm, type NewVm, previewVm } from '../../operations/vm-define.ts'
 import { removeVm } from '../../operations/vm-delete.ts'
@@ -57,19 +59,20 @@ async function define(context: RequestContext, input: RouteInput<'vmDefine'>) {
     const message = `VM '${spec.name}' would be defined on node '${spec.node}'.`
     return {
       message,
-      ...warningsOf(context.deps, spec.xml),
+      ...warningsOf(context.deps, spec),
       ...(decision === undefined ? {} : { decision: shownDecision(decision) }),
     }
   }
   const spec = await defineVm(context.deps, request)
   context.nameTarget(spec.name)
   const message = `Added new VM with Name '${spec.name}' and UUID '${spec.uuid}' to database.`
-  return { message, ...warningsOf(context.deps, spec.xml) }
+  return { message, ...warningsOf(context.deps, spec) }
 }
 
 /** What its owner should know before the VM is started. */
-function warningsOf({ index }: Pick<OperationsDeps, 'index'>, xml: string): { readonly warnings?: string[] } {
-  const warnings = [...consoleWarnings(xml), ...missingNetworks(index, xml)]
+function warningsOf({ index }: Pick<OperationsDeps, 'index'>, spec: VmSpec): { readonly warnings?: string[] } {
+  const { xml } = spec
+  const warnings = [...consoleWarnings(xml), ...missingNetworks(index, xml), ...functionWarnings(index, spec)]
   return warnings.length > 0 ? { warnings } : {}
 }
 
@@ -88,7 +91,7 @@ export const vmHandlers = {
   vmModify: async ({ deps }, { vm, xml, restart, version }) => {
     const spec = await modifyVm(deps, vm, { xml, restart, version })
     const message = `Successfully modified configuration of VM '${spec.name}'.`
-    return { message, ...warningsOf(deps, spec.xml) }
+    return { message, ...warningsOf(deps, spec) }
   },
   vmDelete: async ({ deps, signal }, { vm, delete_disks, version }) => {
     const spec = await removeVm(deps, vm, { deleteDisks: delete_disks, version }, signal)

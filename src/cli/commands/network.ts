@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { formatNetworkInfo, formatNetworkList } from '../output/network-view.ts'
 import { single } from '../vm-fetch.ts'
 import { addAclCommands, addDhcpCommands } from './network-part.ts'
+import { addSriovCommands } from './network-sriov.ts'
 import { addGroup, collect, formatOption, integerParser, type OpenSession, yesOption } from './options.ts'
 
 /** `pvc network …`. */
@@ -19,6 +20,7 @@ export function addNetworkCommands(program: Command, open: OpenSession): void {
   addList(network, open)
   addDhcpCommands(network, open)
   addAclCommands(network, open)
+  addSriovCommands(network, open)
 }
 
 type Attributes = {

@@ -69,6 +69,7 @@ export function createAnycastGateways(deps: AnycastGatewaysDeps): AnycastGateway
   return {
     start() {
       stops.push(
+        index.isReady.subscribe(() => loop.trigger()),
         index.onChange((changes) => {
           if ([...changes.keys()].some((path) => FOLLOWED.some((above) => path.startsWith(above)))) loop.trigger()
         }),

@@ -1,22 +1,30 @@
 import { addressFamily, addressNumber, formatSubnet, networkOf } from '../../model/ip.ts'
+import type { StoreSession } from '../../ports/store.ts'
 import type { Index } from '../../view/index.ts'
 import type { NodeDeps } from '../deps.ts'
 import type { FaultBoard } from '../faults.ts'
 import { createFirewall } from '../firewall/reconcile.ts'
 import { createAnycastGateways } from '../gateway/reconcile.ts'
 import { createRoutingKeeper } from '../routing/reconcile.ts'
+import { createSriovKeeper } from '../sriov/reconcile.ts'
 import { createNetworkLinks } from './reconcile.ts'
 
 /** The networks of guests on this node. */
 export type NetworkPart = { start(): void; stop(): Promise<void> }
 
 /** Devices, routing and packet filter of this node; nothing where the world has none to offer. */
-export function createNetworkPart(deps: NodeDeps, faults: FaultBoard, index: Index): NetworkPart {
+export function createNetworkPart(
+  deps: NodeDeps,
+  faults: FaultBoard,
+  index: Index,
+  session: () => StoreSession | undefined,
+): NetworkPart {
   const keepers = [
     createLinksKeeper(deps, faults, index),
     createRouting(deps, faults, index),
     createFilter(deps, faults, index),
     createGateways(deps, faults, index),
+    createSriov(deps, faults, index, session),
   ].flat()
   return {
     start() {
@@ -51,6 +59,21 @@ function createFilter(deps: NodeDeps, faults: FaultBoard, index: Index): readonl
   if (guestNetworks === undefined) return []
   const log = deps.log.child({ component: 'firewall' })
   return [createFirewall({ index, filter: guestNetworks.filter, links: guestNetworks.links, faults, clock, log })]
+}
+
+function createSriov(
+  deps: NodeDeps,
+  faults: FaultBoard,
+  index: Index,
+  session: () => StoreSession | undefined,
+): readonly NetworkPart[] {
+  const { guestNetworks, clock, config } = deps
+  const { sriov: wanted } = config.network
+  if (guestNetworks === undefined || wanted.length === 0) return []
+  const { links, sriov: cards } = guestNetworks
+  const log = deps.log.child({ component: 'sriov' })
+  const { name: self } = config.node
+  return [createSriovKeeper({ self, wanted, index, links, cards, session, faults, clock, log })]
 }
 
 function createGateways(deps: NodeDeps, faults: FaultBoard, index: Index): readonly NetworkPart[] {

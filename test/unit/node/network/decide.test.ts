@@ -53,7 +53,7 @@ function play(links: readonly Link[], changes: readonly LinkChange[]): readonly 
       if (present === undefined) throw new Error(`${name} is not there`)
       if (change.to.master !== undefined && !now.has(change.to.master)) throw new Error(`no ${change.to.master}`)
       now.set(name, { ...present, ...change.to })
-    } else {
+    } else if (change.kind !== 'set-vf') {
       if (present !== undefined) throw new Error(`${name} is there`)
       const tag =
         change.kind === 'add-bridge'

@@ -1,0 +1,16 @@
+/** A VF as the kernel lists it below its PF. */
+export type FunctionSlot = {
+  readonly index: number
+  /** PCI address, such as `0000:06:10.0`. */
+  readonly pci: string
+  /** Its device; undefined: it has none, as while a guest has it. */
+  readonly device: string | undefined
+}
+
+/** Which VFs the cards of this machine have. How they are set up is part of their PF's link. @throws PVC_NETWORK_FAILED */
+export type SriovCards = {
+  /** VFs of a PF by number; undefined: it is no device that can have any. */
+  slots(pf: string): Promise<{ readonly possible: number; readonly slots: readonly FunctionSlot[] } | undefined>
+  /** Makes so many VFs of a PF that has none: the kernel changes no other number without removing all. */
+  create(pf: string, count: number): Promise<void>
+}
