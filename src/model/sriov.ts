@@ -35,6 +35,15 @@ export const VF_DEFAULTS: VfConfig = {
 /** A PCI address, in hexadecimal digits: `0000:06:10.0`. */
 export const PCI_ADDRESS = /^([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/
 
+/** A VF as the kernel lists it below its PF. */
+export type FunctionSlot = {
+  readonly index: number
+  /** PCI address, such as `0000:06:10.0`. */
+  readonly pci: string
+  /** Its device; undefined: it has none, as while a guest has it. */
+  readonly device: string | undefined
+}
+
 /** A VF as its node sees it. */
 export const VirtualFunction = z.object({
   index: z.number().int().nonnegative(),

@@ -1,11 +1,4 @@
-/** A VF as the kernel lists it below its PF. */
-export type FunctionSlot = {
-  readonly index: number
-  /** PCI address, such as `0000:06:10.0`. */
-  readonly pci: string
-  /** Its device; undefined: it has none, as while a guest has it. */
-  readonly device: string | undefined
-}
+import type { FunctionSlot } from '../model/sriov.ts'
 
 /** Which VFs the cards of this machine have. How they are set up is part of their PF's link. @throws PVC_NETWORK_FAILED */
 export type SriovCards = {

@@ -1,4 +1,5 @@
-import type { FunctionSlot, SriovCards } from '../../ports/sriov.ts'
+import type { FunctionSlot } from '../../model/sriov.ts'
+import type { SriovCards } from '../../ports/sriov.ts'
 
 /** Cards in memory. */
 export class FakeSriovCards implements SriovCards {

@@ -2,8 +2,8 @@
 import { readdir, readFile, readlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { PvcError } from '../../model/errors.ts'
-import { PCI_ADDRESS } from '../../model/sriov.ts'
-import type { FunctionSlot, SriovCards } from '../../ports/sriov.ts'
+import { type FunctionSlot, PCI_ADDRESS } from '../../model/sriov.ts'
+import type { SriovCards } from '../../ports/sriov.ts'
 import { unlessGone } from '../files/atomic-file.ts'
 
 /** `netDir`: where the devices are; a parameter for tests. */

@@ -1,7 +1,13 @@
 /** Decides what of this node's SR-IOV cards is changed, and what is told of them. Pure. */
 import type { Link, LinkChange } from '../../model/link.ts'
-import { type NodeSriov, type PhysicalFunction, type SriovWish, type VfConfig, vfKey } from '../../model/sriov.ts'
-import type { FunctionSlot } from '../../ports/sriov.ts'
+import {
+  type FunctionSlot,
+  type NodeSriov,
+  type PhysicalFunction,
+  type SriovWish,
+  type VfConfig,
+  vfKey,
+} from '../../model/sriov.ts'
 
 /** A card of the configuration, with what /sys says of it; undefined: it can have no virtual functions. */
 export type SriovCard = {
