@@ -68,27 +68,63 @@ export async function stateOf(host: Host): Promise<string> {
     .join('\n')
 }
 
-/** Requests to the API in one process, four at a time: a command line for each would be measured instead. */
-export async function requests(lab: Lab, method: string, vnis: readonly number[]): Promise<number> {
+/** Requests to the API in one process, four at a time: a command line for each would be measured instead. @returns ms */
+async function callApi(
+  lab: Lab,
+  calls: readonly { readonly method: string; readonly path: string; readonly form?: Record<string, string> }[],
+): Promise<number> {
   const stored = JSON.parse(readFileSync(join(lab.dir, 'client/pvc.json'), 'utf8'))
   const { host, port, api_key: key } = stored.lab
-  const base = `http://${String(host).split(',')[0]}:${port}/api/v1/network`
+  const base = `http://${String(host).split(',')[0]}:${port}/api/v1`
   const script = `
-const vnis = ${JSON.stringify(vnis)}
-const one = async (vni) => {
-  const body = new URLSearchParams({ vni, description: 'n' + vni, nettype: 'managed', domain: 'n' + vni + '.example.org', ip4_network: '10.101.' + (vni - 900) + '.0/24', mtu: '' })
-  const url = '${method}' === 'POST' ? '${base}' : '${base}/' + vni
-  const response = await fetch(url, { method: '${method}', headers: { 'x-api-key': process.env.KEY }, ...('${method}' === 'POST' ? { body } : {}) })
+const calls = ${JSON.stringify(calls)}
+const one = async ({ method, path, form }) => {
+  const body = form === undefined ? undefined : new URLSearchParams(form)
+  const response = await fetch('${base}' + path, { method, headers: { 'x-api-key': process.env.KEY }, body })
   if (!response.ok) throw new Error(response.status + ' ' + await response.text())
 }
 const start = performance.now()
-while (vnis.length > 0) await Promise.all(vnis.splice(0, 4).map(one))
+while (calls.length > 0) await Promise.all(calls.splice(0, 4).map(one))
 console.log(performance.now() - start)`
   const { stdout } = await lab.sh([process.execPath, '-e', script], {
-    timeoutMs: 60_000 + vnis.length * 3000,
+    timeoutMs: 60_000 + calls.length * 3000,
     env: { KEY: key },
   })
   return Number(stdout)
+}
+
+/** Adds or removes networks of numbers above 900. @returns ms */
+export function requests(lab: Lab, method: 'POST' | 'DELETE', vnis: readonly number[]): Promise<number> {
+  const formOf = (vni: number) => ({
+    vni: String(vni),
+    description: `n${vni}`,
+    nettype: 'managed',
+    domain: `n${vni}.example.org`,
+    ip4_network: `10.101.${vni - 900}.0/24`,
+    mtu: '',
+  })
+  const calls = vnis.map((vni) =>
+    method === 'POST' ? { method, path: '/network', form: formOf(vni) } : { method, path: `/network/${vni}` },
+  )
+  return callApi(lab, calls)
+}
+
+/** Gives guests of a network fixed addresses. */
+export async function addReservations(
+  lab: Lab,
+  vni: string,
+  all: readonly { readonly name: string; readonly address: string; readonly mac: string }[],
+): Promise<void> {
+  const path = `/network/${vni}/lease`
+  const formOf = ({ name, address, mac }: (typeof all)[number]) => ({
+    macaddress: mac,
+    ipaddress: address,
+    hostname: name,
+  })
+  await callApi(
+    lab,
+    all.map((each) => ({ method: 'POST', path, form: formOf(each) })),
+  )
 }
 
 /** Links and processes of a host, as text. */

@@ -3,19 +3,26 @@ import { outsideAddress } from './guest-network-files.ts'
 import { inGuest, untilAgent } from './in-guest.ts'
 import type { Lab } from './lab.ts'
 import { cloudInit, metadata } from './metadata-steps.ts'
-import { defineGuest, ensurePool } from './moved-guest.ts'
 import { learnedBy, lostFromOutside, untilLearnedBy, untilReached } from './outside-router.ts'
 import { floatingAddress } from './plan.ts'
 import { pollUntil } from './poll.ts'
 import { coordinatorNames, makePrimary, settledPrimary } from './primary.ts'
-import { BRIDGE, DOMAIN, GATEWAY, GUEST, guestAddress, HOME, lostPings, SUBNET, VNI } from './services-ground.ts'
+import {
+  addShop,
+  BRIDGE,
+  DOMAIN,
+  GATEWAY,
+  GATEWAY6,
+  GUEST,
+  guestAddress,
+  HOME,
+  lostPings,
+  SUBNET,
+  VNI,
+} from './services-ground.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
 import { leadAt, leadElsewhere } from './zookeeper-leader.ts'
 
-const GATEWAY6 = 'fd00:100:10::1'
-const IP4 = ['--ipnet', SUBNET, '--gateway', GATEWAY]
-const IP6 = ['--ipnet6', 'fd00:100:10::/64', '--gateway6', GATEWAY6]
-const DHCP = ['--dhcp', '--dhcp-start', '10.100.10.100', '--dhcp-end', '10.100.10.199']
 const HELPERS = ['dnsmasq', 'pdns_server'] as const
 
 /** Limits for a machine that does other things, too. */
@@ -30,14 +37,7 @@ const HELPER_BACK_MS = 5000
 const network: StoryStep = {
   title: 'a network, and a guest that has its address soon after its start',
   async run(lab) {
-    await settledPrimary(lab)
-    await makePrimary(lab, 'hv1')
-    await lab.pvc(['-q', 'network', 'add', VNI, '-p', 'managed', '-d', 'shop', '-n', DOMAIN, ...IP4, ...IP6, ...DHCP])
-    await ensurePool(lab)
-    await defineGuest(lab, GUEST, HOME, [], { bridge: BRIDGE, agent: true })
-    await lab.pvc(['-q', 'vm', 'start', GUEST.name])
-    const wanted = ({ ip }: { ip: string | undefined }) => ip !== undefined
-    const first = await lab.waitForHeartbeat(GUEST.name, { wanted, timeoutMs: 60_000 })
+    const first = await addShop(lab)
     const boot = lab.heartbeats(GUEST.name).find(({ ip }) => ip !== undefined) ?? first
     const booted = lab.heartbeats(GUEST.name)[0]?.uptimeS ?? 0
     const tookS = boot.uptimeS - booted
