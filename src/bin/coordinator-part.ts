@@ -38,7 +38,9 @@ export async function dropLeftovers(config: LoadedConfig, log: Log): Promise<voi
   try {
     endLeftRuns(programRuns(config), log)
     const gateways = await createAddressRecord(config.paths.run, 'gateways').read()
-    await createHostNetwork(createSystemClock()).remove([...floatingAddresses(config), ...gateways])
+    const network = createHostNetwork(createSystemClock())
+    await network.remove([...floatingAddresses(config), ...gateways])
+    await network.endRetirement(gateways)
   } catch (error) {
     // The node can do its other work; as primary its role of the addresses will fail and say why.
     log.error({ error: errorChain(error) }, 'what an earlier daemon left on this host could not be removed')

@@ -21,6 +21,8 @@ import type { Index } from '../view/index.ts'
 const LEASE_SCRIPT = fileURLToPath(new URL('../../share/dnsmasq-lease-script', import.meta.url))
 /** Where the forwarders of guests, on the same host, reach our name server; the floating addresses may be missing. */
 const OWN_NAME_SERVER = { address: '127.0.0.1', port: 53 }
+/** A router outside hears within some milliseconds that a route is gone; on a busy node within this. */
+const DRAIN_MS = 300
 
 /** Where it is written down which programs run. */
 export function programRuns(config: LoadedConfig): string {
@@ -50,9 +52,10 @@ export function createNetworkServices(
   // Not below the directory of the daemon: the name server is another user.
   const server = createPdns({ dir: `${run}-dns`, allowTransfer: dns.allowTransfer, programs, log })
   const { upstream, cluster } = config.cluster.floating
+  const drainMs = config.network.bgp.upstream.length > 0 ? DRAIN_MS : 0
   const outside = floatingAddresses({ cluster: { ...config.cluster, floating: { upstream, cluster } } })
   return [
-    createGatewayRole({ index, network, record: createAddressRecord(run, 'gateways'), clock, log }),
+    createGatewayRole({ index, network, record: createAddressRecord(run, 'gateways'), drainMs, clock, log }),
     createDhcpRole({ index, servers, underlayMtu, clock, log }),
     createDnsRole({
       index,

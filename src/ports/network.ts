@@ -15,6 +15,13 @@ export type HostNetwork = {
   add(addresses: readonly HostAddress[]): Promise<void>
   /** Takes addresses off their devices; one that is not there is no error. */
   remove(addresses: readonly HostAddress[]): Promise<void>
+  /**
+   * As `remove`, but what still comes for their networks is passed on from here until `endRetirement`: neighbours and routers
+   * may not have heard yet of the next holder.
+   */
+  retire(addresses: readonly HostAddress[]): Promise<void>
+  /** Ends that; no error when there is nothing to end. */
+  endRetirement(addresses: readonly HostAddress[]): Promise<void>
   /** Takes addresses that are there off and puts them on again in one go, within a millisecond: IPv6 neighbours are told by that. */
   renew(addresses: readonly HostAddress[]): Promise<void>
   /**

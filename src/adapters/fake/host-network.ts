@@ -8,6 +8,8 @@ export class FakeHostNetwork implements HostNetwork {
   /** Signals of all announcements, in order. */
   readonly announced: { readonly addresses: readonly HostAddress[]; readonly signal: AbortSignal }[] = []
   readonly renewed: HostAddress[] = []
+  /** Addresses that are gone, into whose networks packets are still passed on. */
+  retired: readonly HostAddress[] = []
   /** Devices there are; undefined: any. */
   devices: Set<string> | undefined
   /** MAC addresses by address and device, as `10.0.0.5 vmbr1`. */
@@ -28,6 +30,15 @@ export class FakeHostNetwork implements HostNetwork {
       (each) =>
         !addresses.some(({ address, device }) => isSameAddress(address, each.address) && device === each.device),
     )
+  }
+
+  async retire(addresses: readonly HostAddress[]): Promise<void> {
+    await this.remove(addresses)
+    this.retired = [...this.retired, ...addresses]
+  }
+
+  async endRetirement(addresses: readonly HostAddress[]): Promise<void> {
+    this.retired = this.retired.filter((each) => !addresses.some(({ address }) => isSameAddress(address, each.address)))
   }
 
   async renew(addresses: readonly HostAddress[]): Promise<void> {

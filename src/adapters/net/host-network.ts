@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os'
 import { z } from 'zod'
 import { type Clock, sleep } from '../../base/clock.ts'
 import { PvcError } from '../../model/errors.ts'
+import { formatSubnet, networkOf } from '../../model/ip.ts'
 import type { HostAddress, HostNetwork } from '../../ports/network.ts'
 import { type CommandOutcome, type RunCommand, runCommand } from '../process/command.ts'
 
@@ -16,6 +17,9 @@ const ANNOUNCE_MS = 5000
 /** What `ip` says about an address or a device that is not there; either way it is not on this host. */
 const NOT_THERE =
   /^(RTNETLINK answers|Error: ipv[46]): (Cannot assign requested address|Address not found)|^Cannot find device/i
+const NO_ROUTE = /^RTNETLINK answers: No such process|^Cannot find device/
+/** Behind every route that somebody else has to the same network. */
+const RETIRED_METRIC = 32_000
 const FAILED_LINE = /^Command failed -:\d+$/
 
 /** The network of this host. `run` and `interfaces` are parameters for tests. */
@@ -61,6 +65,12 @@ export function createHostNetwork(
       ),
     add: (addresses) => batch(addresses.map(addLine), () => false),
     remove: (addresses) => batch(addresses.map(removeLine), (line) => NOT_THERE.test(line)),
+    async retire(addresses) {
+      // The kernel forgets the routes of a device with its last address, so they come after it, in the same breath.
+      await batch([...addresses.map(removeLine), ...routeLines('replace', addresses)], () => true)
+      await batch(addresses.map(removeLine), (line) => NOT_THERE.test(line))
+    },
+    endRetirement: (addresses) => batch(routeLines('del', addresses), (line) => NO_ROUTE.test(line)),
     renew: (addresses) =>
       batch(
         addresses.flatMap((address) => [removeLine(address), addLine(address)]),
@@ -92,6 +102,16 @@ function addLine({ address, prefix, device, isGateway }: HostAddress): string {
 
 function removeLine({ address, prefix, device }: HostAddress): string {
   return `address del ${address}/${prefix} dev ${device}`
+}
+
+/** Routes into the networks of addresses, without an address of this host. */
+function routeLines(verb: 'replace' | 'del', addresses: readonly HostAddress[]): readonly string[] {
+  return addresses
+    .filter(({ address }) => !/^fe80:/i.test(address))
+    .map(({ address, prefix, device }) => {
+      const network = formatSubnet(networkOf(address, prefix))
+      return `route ${verb} ${network} dev ${device} metric ${RETIRED_METRIC}`
+    })
 }
 
 /** First MAC address of `ip -json neighbour show`. */

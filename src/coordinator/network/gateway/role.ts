@@ -2,7 +2,7 @@
  * The role that carries the gateways of guest networks. In a planned handover the successor has them, and has told the guests,
  * before the old primary gives them up: no packet finds nobody. Both route alike meanwhile.
  */
-import type { Clock, Timer } from '../../../base/clock.ts'
+import { type Clock, sleep, type Timer } from '../../../base/clock.ts'
 import { errorChain } from '../../../model/errors.ts'
 import { type GatewayAddress, gatewayAddresses, without } from '../../../model/gateway.ts'
 import type { AddressRecord } from '../../../ports/address-record.ts'
@@ -17,6 +17,11 @@ export type GatewayDeps = {
   readonly index: NetworkIndex
   readonly network: HostNetwork
   readonly record: AddressRecord
+  /**
+   * So long packets are passed on after the gateways have gone: routers outside hear by BGP that they have, and send what they get
+   * until then. 0: nobody has to hear.
+   */
+  readonly drainMs: number
   readonly clock: Clock
   readonly log: Log
 }
@@ -76,6 +81,7 @@ class Gateways {
   #announcing = new AbortController()
   #missingSinceMs: number | undefined
   #lastError = ''
+  #retired: readonly GatewayAddress[] = []
 
   constructor(deps: GatewayDeps) {
     this.#deps = deps
@@ -116,9 +122,17 @@ class Gateways {
     return this.#inTurn(async () => {
       // An announcement of an address that is no longer here would take it away from its new holder.
       this.#announcing.abort()
-      await this.#deps.network.remove(this.#wanted)
+      const { network, clock, drainMs } = this.#deps
+      if (drainMs > 0) {
+        this.#retired = this.#wanted
+        await network.retire(this.#wanted)
+      } else await network.remove(this.#wanted)
       this.#wanted = []
       this.#missingSinceMs = undefined
+      if (this.#retired.length === 0) return
+      await sleep(clock, drainMs)
+      await network.endRetirement(this.#retired)
+      this.#retired = []
     })
   }
 

@@ -36,6 +36,25 @@ describe('addresses of the host', () => {
     await expect(host.add([V4])).rejects.toMatchObject({ code: 'PVC_NETWORK_FAILED' })
   })
 
+  it('that retire leave a route behind, after the address, until that ends', async () => {
+    const { host, commands } = network({ stderr: '' })
+    await host.retire([{ ...V4, isGateway: true }, V6, { ...V6, address: 'fe80::1' }])
+    await host.endRetirement([V4])
+    expect(commands.map(({ input }) => String(input).split('\n').slice(0, -1))).toEqual([
+      [
+        'address del 10.9.0.9/24 dev v0',
+        'address del fd00::9/64 dev v0',
+        'address del fe80::1/64 dev v0',
+        'route replace 10.9.0.0/24 dev v0 metric 32000',
+        'route replace fd00::/64 dev v0 metric 32000',
+      ],
+      ['address del 10.9.0.9/24 dev v0', 'address del fd00::9/64 dev v0', 'address del fe80::1/64 dev v0'],
+      ['route del 10.9.0.0/24 dev v0 metric 32000'],
+    ])
+    const gone = network({ exitCode: 2, stderr: 'RTNETLINK answers: No such process\nCommand failed -:1\n' })
+    await expect(gone.host.endRetirement([V4])).resolves.toBeUndefined()
+  })
+
   it('that cannot be removed are an error with the words of ip', async () => {
     const stderr = 'Error: ipv4: Address not found.\nCommand failed -:1\nRTNETLINK answers: Operation not permitted\n'
     const { host } = network({ exitCode: 1, stderr })

@@ -26,7 +26,7 @@ describe('gateway addresses', () => {
   })
 })
 
-async function start(networks: readonly Network[]) {
+async function start(networks: readonly Network[], drainMs = 0) {
   const world = await NetworkWorld.create(networks)
   const network = new FakeHostNetwork()
   const written: (readonly HostAddress[])[] = []
@@ -34,7 +34,8 @@ async function start(networks: readonly Network[]) {
     read: async () => written.at(-1) ?? [],
     write: async (those: readonly HostAddress[]) => void written.push(those),
   }
-  const role = createGatewayRole({ index: world.index, network, record, clock: world.clock, log: world.log })
+  const { index, clock, log } = world
+  const role = createGatewayRole({ index, network, record, drainMs, clock, log })
   return { world, network, written, role }
 }
 
@@ -56,6 +57,17 @@ describe('the role of gateways', () => {
     await role.stop()
     expect(network.present()).toEqual([])
     expect(network.announced.every(({ signal }) => signal.aborted)).toBe(true)
+  })
+
+  it('goes on passing packets on for a while when routers outside have to hear that it is over', async () => {
+    const { world, network, role } = await start([BOTH], 300)
+    await role.start(world.reign)
+    const stopped = role.stop()
+    await world.clock.advance(299)
+    expect([network.present(), text(network.retired)]).toEqual([[], text(gatewayAddresses([BOTH], 'primary'))])
+    await world.clock.advance(1)
+    await stopped
+    expect(network.retired).toEqual([])
   })
 
   it('has written down what it is about to add, for a daemon that dies', async () => {
