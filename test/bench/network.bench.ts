@@ -65,8 +65,6 @@ export async function run(report: Report): Promise<void> {
       await remove(lab, 1)
     }
     report({ metric: 'add_ms', value: percentile(single, 50), unit: 'ms', params: { networks: 1 }, n: rounds })
-    const host = lab.host('hv3')
-    const bare = await idleCpuMs(host)
     const all = await addedMs(lab, many)
     report({ metric: 'add_ms', value: all, unit: 'ms', params: { networks: many }, n: 1 })
     report({ metric: 'add_ms_each', value: all / many, unit: 'ms', params: { networks: many }, n: many })
@@ -74,6 +72,8 @@ export async function run(report: Report): Promise<void> {
     await addShop(lab)
     await reportLoss(lab, report)
     await reportAnswers(lab, report)
+    const host = lab.host('hv3')
+    const bare = await idleCpuMs(host)
     await addedMs(lab, kept, 600_000)
     const value = (await idleCpuMs(host)) - bare
     report({ metric: 'reconcile_cpu_ms', value, unit: 'ms', params: { networks: kept, look_s: lookS }, n: 1 })
