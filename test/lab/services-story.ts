@@ -123,8 +123,9 @@ const handover: StoryStep = {
     const [atGateway, beyond, at6, atLinkLocal, inwards] = await pings
     const gateways = `${atGateway} to the gateway, by IPv6 ${at6}, to its link-local address ${atLinkLocal}`
     const seen = `lost of 400: ${gateways}; ${beyond} to ${outsideAddress}, ${inwards} from there`
-    expectThat(atGateway === 0 && at6 === 0 && atLinkLocal === 0, seen)
-    expectThat(beyond === 0 && inwards === 0, seen)
+    expectThat(atGateway === 0 && beyond === 0 && inwards === 0, seen)
+    // IPv6 addresses are taken off and put on again in each handover, which tells the guests; a ping may come in between.
+    expectThat((at6 ?? 0) <= 2 && (atLinkLocal ?? 0) <= 2, seen)
     expectThat(Math.max(...routesMs) <= ROUTE_MS, `the route followed after ${routesMs.map(seconds)}`)
     return `${seen}; the route followed ${routesMs.map(seconds).join(' and ')} after the order`
   },
