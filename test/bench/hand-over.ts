@@ -17,7 +17,7 @@ const MARKS = [
   ['vm end-source', ''],
   ['the QEMU that was copied has ended', ''],
   ['vm adopt', ''],
-  ['vm write', '"why":"running"'],
+  ['the copy runs', ''],
 ] as const
 
 /** The hand-overs of a VM between two hosts that all hosts' logs show, oldest first. One that was repeated is left out. */

@@ -125,5 +125,6 @@ async function adopt(context: ActionContext, action: MoveAction & { kind: 'adopt
     ports.files.removeIncoming(uuid),
   ])
   await ports.hypervisor.resume(uuid)
+  ports.log.info({}, 'the copy runs')
   return DONE
 }
