@@ -28,6 +28,11 @@ export type RoutingKeeper = { start(): void; stop(): Promise<void> }
 
 const RESCAN_MS = 10_000
 const RETRY_MS = 2000
+/**
+ * A node that was primary goes on announcing networks whose gateway is on every node until routers outside have heard of its
+ * successor: it routes to their guests as well.
+ */
+const OUTLIVES_REIGN_MS = 10_000
 /** Nodes are let in without being named only when all coordinators are known, so that none of these comes unnamed; or after this. */
 const OPEN_AFTER_MS = 30_000
 /** So many looks in a row must fail, or heartbeats of a peer without a session pass, before it is a fault. */
@@ -39,7 +44,9 @@ const UPSTREAM_PATIENCE_MS = 30_000
 export function createRoutingKeeper(deps: RoutingKeeperDeps): RoutingKeeper {
   const { index, faults, clock, log } = deps
   const memory: Memory = {
-    ...{ startedAtMs: clock.nowMs(), followed: undefined, absences: new Map(), upstreamSeenMs: new Map() },
+    startedAtMs: clock.nowMs(),
+    reignedAtMs: undefined,
+    ...{ followed: undefined, absences: new Map(), upstreamSeenMs: new Map() },
   }
   let failures = 0
   const loop = new Reconciler({
@@ -80,6 +87,8 @@ export function createRoutingKeeper(deps: RoutingKeeperDeps): RoutingKeeper {
 
 type Memory = {
   readonly startedAtMs: number
+  /** When this node was last seen to be primary. */
+  reignedAtMs: number | undefined
   /** The configuration FRR was told to follow last. */
   followed: string | undefined
   /** Coordinators without a session, with their heartbeat at the first look that found none. */
@@ -125,14 +134,16 @@ async function pass(deps: RoutingKeeperDeps, memory: Memory): Promise<boolean> {
 type Wish = { readonly ground: RoutingGround; readonly text: string }
 
 /** What FRR is to be told now; undefined while the cluster network has no address here. */
-function wish(deps: RoutingKeeperDeps, { startedAtMs }: Memory): Wish | undefined {
+function wish(deps: RoutingKeeperDeps, memory: Memory): Wish | undefined {
   const network = deps.range()
   if (network === undefined) return undefined
   const coordinators = readPeers(deps).map(({ address }) => address)
   const others = deps.coordinators.filter((name) => name !== deps.ground.node)
-  const isOpen = coordinators.length === others.length || deps.clock.nowMs() - startedAtMs > OPEN_AFTER_MS
+  const isOpen = coordinators.length === others.length || deps.clock.nowMs() - memory.startedAtMs > OPEN_AFTER_MS
   const range = isOpen ? network : undefined
-  const isPrimary = deps.index.get(tree.primary.lease)?.value.node === deps.ground.node
+  const nowMs = deps.clock.nowMs()
+  if (deps.index.get(tree.primary.lease)?.value.node === deps.ground.node) memory.reignedAtMs = nowMs
+  const isPrimary = memory.reignedAtMs !== undefined && nowMs - memory.reignedAtMs < OUTLIVES_REIGN_MS
   const ground = { ...deps.ground, coordinators, range, networks: readNetworks(deps.index), isPrimary }
   return { ground, text: routingConfiguration(ground) }
 }

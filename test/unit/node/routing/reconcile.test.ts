@@ -3,13 +3,15 @@ import { ManualClock, settle } from '../../../../src/adapters/fake/clock.ts'
 import { FakeLog } from '../../../../src/adapters/fake/log.ts'
 import { FakeRouting } from '../../../../src/adapters/fake/routing.ts'
 import { FakeEnsemble } from '../../../../src/adapters/fake/store.ts'
+import { PrimaryLease } from '../../../../src/model/cluster.ts'
 import { NodeName } from '../../../../src/model/ids.ts'
+import { Network } from '../../../../src/model/network.ts'
 import { createFaultBoard } from '../../../../src/node/faults.ts'
 import { createRoutingKeeper, type RoutingKeeper } from '../../../../src/node/routing/reconcile.ts'
 import type { StoreSession } from '../../../../src/ports/store.ts'
 import { TREE_DIRS, tree } from '../../../../src/schema/tree.ts'
 import { createIndex } from '../../../../src/view/index.ts'
-import { networksCollection, nodesCollection } from '../../../../src/view/tree-collections.ts'
+import { networksCollection, nodesCollection, primaryCollections } from '../../../../src/view/tree-collections.ts'
 import { status } from '../node-status.ts'
 
 const names = ['hv1', 'hv2', 'hv3'].map((name) => NodeName.parse(name))
@@ -28,7 +30,7 @@ beforeEach(async () => {
   const ensemble = new FakeEnsemble({ clock })
   writer = await ensemble.connect().connected(0)
   await writer.ensure([...TREE_DIRS, ...names.map((name) => tree.node(name).spec.path)])
-  const collections = [nodesCollection(['status']), networksCollection()]
+  const collections = [...primaryCollections(), nodesCollection(['status']), networksCollection()]
   const index = createIndex({ store: ensemble.connect(), clock, log, collections })
   routing = new FakeRouting()
   routing.established.add(outside.address)
@@ -67,6 +69,25 @@ describe('FRR of a node', () => {
     await clock.advance(60_000)
     expect(routing.reloads).toBe(reloads)
     expect(ids()).toEqual([])
+    await keeper.stop()
+  })
+
+  it('announces a network with its gateway on every node as primary, and a while longer', async () => {
+    const base = { vni: 7, generation: 1, description: 'n', type: 'managed', mtu: null, domain: 'd', nameServers: [] }
+    const ip4 = { network: '10.7.0.0/24', gateway: '10.7.0.1', dhcp: null }
+    const anycast = Network.parse({ ...base, ip4, ip6: null, gatewayMode: 'anycast' })
+    await writer.create(tree.network(anycast.vni).spec, anycast)
+    await clock.advance(100)
+    expect(routing.running).not.toContain('10.7.0.0')
+    const lease = { node: 'hv1', bootId: '11111111-1111-4111-8111-111111111111', epoch: 1 }
+    await writer.create(tree.primary.lease, PrimaryLease.parse(lease))
+    await clock.advance(100)
+    expect(routing.running).toContain('permit 10.7.0.0/24')
+    await writer.remove(tree.primary.lease.path)
+    await clock.advance(5000)
+    expect(routing.running).toContain('permit 10.7.0.0/24')
+    await clock.advance(20_000)
+    expect(routing.running).not.toContain('10.7.0.0')
     await keeper.stop()
   })
 
