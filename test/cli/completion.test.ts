@@ -21,7 +21,16 @@ async function complete(...words: string[]): Promise<string[]> {
 
 describe('completion', () => {
   it('knows the commands', async () => {
-    expect(await complete('')).toEqual(['node', 'vm', 'network', 'storage', 'cluster', 'connection', 'completion'])
+    expect(await complete('')).toEqual([
+      'node',
+      'vm',
+      'network',
+      'storage',
+      'provisioner',
+      'cluster',
+      'connection',
+      'completion',
+    ])
     expect(await complete('vm', 'sh')).toEqual(['shutdown'])
     expect(await complete('vm', 'vcpu', '')).toEqual(['get', 'set'])
     expect(await complete('-q', '-c', 'test', 'storage', 'p')).toEqual(['pool'])

@@ -57,7 +57,7 @@ export async function observeMove(
     isNewHere(ports, migration, incoming) ? ports.hypervisor.cpuProblem(migration.cpu) : undefined,
   ])
   const said = isMove ? (arrival ?? found?.value) : undefined
-  const heard = toldBy(look.told, migration) ?? said
+  const heard = latestArrival(look.told, said, migration)
   return { target, arrival: heard, incoming, job, copyCall, cpu, cpuProblem, isResumedSinceSwitch }
 }
 
@@ -75,10 +75,19 @@ function isNewHere(
   return migration?.cpu !== undefined && migration.to.node === self && migration.id !== incoming
 }
 
-/** What the target itself said about this very migration. */
-function toldBy(told: VmArrival | undefined, migration: Migration | null): VmArrival | undefined {
-  const isAbout = told?.migrationId === migration?.id && told?.node === migration?.to.node
-  return isAbout && told?.life === migration?.to.life ? told : undefined
+/** A later word outranks an earlier one; what the target gave up or refused is never taken back for the same copy. */
+const RANK = { prepared: 0, complete: 1, refused: 2, gone: 2 } as const satisfies Record<VmArrival['state'], number>
+
+/** The later of what the target said directly, where it is about this very migration, and of what the store has. */
+export function latestArrival(
+  told: VmArrival | undefined,
+  stored: VmArrival | undefined,
+  migration: Migration | null,
+): VmArrival | undefined {
+  if (told === undefined || told.migrationId !== migration?.id) return stored
+  if (told.node !== migration.to.node || told.life !== migration.to.life) return stored
+  const isStoredLater = stored?.migrationId === told.migrationId && RANK[stored.state] >= RANK[told.state]
+  return isStoredLater ? stored : told
 }
 
 async function readTarget({ session }: Certificate, node: NodeName): Promise<MoveTarget | undefined> {

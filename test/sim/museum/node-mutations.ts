@@ -92,8 +92,8 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: 'src/node/domain/apply-move.ts',
-        from: "const end = qemuPid === undefined ? 'ended' : await ports.files.endQemu(uuid, qemuPid, END_GRACE_MS)",
-        to: "const end: string = 'ended'",
+        from: "qemuPid === undefined ? 'ended' : ports.files.endQemu(uuid, qemuPid, END_GRACE_MS),",
+        to: "'ended' as string,",
       },
     ],
     script: 'at 8000 finish-lost\nat 9000 move vm1 hv2 move\nfrom 9001 after hv1 zk.set 4 pause hv1 daemon 5000',

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { VmArrival } from '../../../../src/model/domain.ts'
+import { latestArrival } from '../../../../src/node/domain/observe-move.ts'
 import { UUID } from './fixtures.ts'
 import { advance, moving, runsAt } from './moving.ts'
 import { World } from './world.ts'
@@ -34,6 +36,14 @@ describe('what the nodes of a move tell each other: it', () => {
     expect(status.seq).toBe(2)
   })
 
+  it('is handed over also when the first direct word reached the source and the last one does not', async () => {
+    const { world } = await moving()
+    await world.until((status) => status.migration?.step === 'copy', 3000)
+    world.arePeersSilent = true
+    const status = await world.until(runsAt('hv2'), 5000)
+    expect(status.seq).toBe(2)
+  })
+
   it('is handed over on the direct word of its own target only', async () => {
     const { world, id } = await moving()
     // The copy is complete, and the target cannot say so.
@@ -52,5 +62,28 @@ describe('what the nodes of a move tell each other: it', () => {
     world.hv2.isCertified = true
     world.hv2.triggerAll()
     await world.until(runsAt('hv2'), 5000)
+  })
+})
+
+describe('of what a target said directly and what the store has, the later one counts', () => {
+  const states = VmArrival.shape.state.options
+  const migration = { id: 'm', to: { node: 'hv2', life: 'hv2-life-1' } } as never
+  const word = (state: VmArrival['state'], migrationId = 'm') =>
+    VmArrival.parse({ migrationId, node: 'hv2', life: 'hv2-life-1', state, reason: '' })
+
+  it.each([
+    ['prepared', 'complete', 'complete'],
+    ['complete', 'prepared', 'complete'],
+    ['complete', 'gone', 'gone'],
+    ['complete', 'refused', 'refused'],
+    ['prepared', 'gone', 'gone'],
+  ] as const)('told %s, stored %s: %s', (told, stored, wanted) => {
+    expect(latestArrival(word(told), word(stored), migration)?.state).toBe(wanted)
+  })
+
+  it.each(states)('%s of another migration is nothing', (state) => {
+    expect(latestArrival(word(state, 'old'), word('prepared'), migration)).toEqual(word('prepared'))
+    expect(latestArrival(word(state), word('gone', 'old'), migration)).toEqual(word(state))
+    expect(latestArrival(word(state), undefined, null)).toBeUndefined()
   })
 })
