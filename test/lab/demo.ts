@@ -15,7 +15,7 @@ const whatNext = `
 The cluster runs on. Try:
   npm run -s lab -- pvc node list
   npm run -s lab -- pvc vm info web
-  npm run -s lab -- pvc network info shop     and: network dhcp list shop
+  npm run -s lab -- pvc network info 100      and: network dhcp list 100
   npm run -s lab -- sh root dig +short @10.90.0.250 till.shop.example.org
   npm run -s lab -- status
   npm run -s lab -- sh hv1                a shell on the first host
