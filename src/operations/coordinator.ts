@@ -47,14 +47,26 @@ export function isMaintenanceAcknowledged(index: DocumentIndex, { generation }: 
   return (primaryStatus(index)?.maintenanceSeen ?? -1) >= generation
 }
 
-/** Waits until the primary has confirmed it. @returns false when it has not within the time */
+/** confirmed: the primary obeys it. waiting: it has not said so in time. over: somebody has switched it off meanwhile. */
+export type MaintenanceOutcome = 'confirmed' | 'waiting' | 'over'
+
+/** Waits until the primary has confirmed the maintenance that was switched on with this state of the cluster. */
 export async function untilMaintenanceAcknowledged(
   deps: OperationsDeps,
-  cluster: Cluster,
+  switchedOn: Cluster,
   signal?: AbortSignal,
-): Promise<boolean> {
-  const isSeen = () => isMaintenanceAcknowledged(deps.index, cluster)
-  return (await watchIndex(deps, MAINTENANCE_WAIT_MS, signal, isSeen)) === 'done'
+): Promise<MaintenanceOutcome> {
+  const isOver = (now: Cluster) => now.generation > switchedOn.generation && !now.maintenance.on
+  // What the primary has seen may be later than what was seen here: an end of the maintenance could be in between.
+  const isSeen = (now: Cluster) =>
+    isMaintenanceAcknowledged(deps.index, switchedOn) &&
+    now.generation >= (primaryStatus(deps.index)?.maintenanceSeen ?? 0)
+  const end = await watchIndex(deps, MAINTENANCE_WAIT_MS, signal, () => {
+    const now = readCluster(deps.index)
+    return isOver(now) || isSeen(now)
+  })
+  if (isOver(readCluster(deps.index))) return 'over'
+  return end === 'done' ? 'confirmed' : 'waiting'
 }
 
 /**

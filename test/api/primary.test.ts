@@ -102,6 +102,16 @@ describe('maintenance', () => {
     })
   })
 
+  it('says so when somebody switches it off again before it is confirmed', async () => {
+    await cluster.reign(HV1)
+    const asked = cluster.call('POST', '/status', { state: 'true' })
+    await cluster.clock.advance(1000)
+    await cluster.call('POST', '/status', { state: 'false' })
+    const maintenanceSeen = (await cluster.session.get(tree.cluster))?.value.generation ?? 0
+    await cluster.change(tree.primary.status, (status) => ({ ...status, maintenanceSeen }))
+    expect(await asked).toMatchObject({ status: 200, body: { message: expect.stringContaining('switched off again') } })
+  })
+
   it('takes a word of an earlier epoch for none', async () => {
     await cluster.reign(HV1, { maintenanceSeen: 1000 })
     await cluster.change(tree.primary.lease, (lease) => ({ ...lease, epoch: 2 }))

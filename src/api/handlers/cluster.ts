@@ -3,6 +3,7 @@ import { compatCluster } from '../../model/compat-cluster.ts'
 import { PvcError } from '../../model/errors.ts'
 import {
   isMaintenanceAcknowledged,
+  type MaintenanceOutcome,
   primaryStatus,
   setMaintenance,
   untilMaintenanceAcknowledged,
@@ -17,9 +18,13 @@ export const POOL_STATS_WAIT_MS = 500
 /** Audit entries shown when the client does not say how many. */
 const DEFAULT_AUDIT_LINES = 50
 
-/** Answer to `on` while no primary has confirmed it. */
-const UNCONFIRMED =
-  'Maintenance was accepted, waiting for the primary: a fence that has begun may still go on until the status shows it as confirmed.'
+/** Answers to `on`. */
+const MAINTENANCE_WORDS: Readonly<Record<MaintenanceOutcome, string>> = {
+  confirmed: 'Successfully set cluster in maintenance mode',
+  waiting:
+    'Maintenance was accepted, waiting for the primary: a fence that has begun may still go on until the status shows it as confirmed.',
+  over: 'Maintenance was switched off again by somebody else before the primary had confirmed it.',
+}
 
 export const clusterHandlers = {
   root: ({ deps }) => ({ message: `PVC API version 1, release ${deps.version}` }),
@@ -56,8 +61,8 @@ export const clusterHandlers = {
 
   setMaintenance: async ({ deps, principal, signal }, { state, reason, for: forMs }) => {
     const cluster = await setMaintenance(deps, { on: state, by: principal.who, reason: reason ?? '', forMs })
-    if (state && !(await untilMaintenanceAcknowledged(deps, cluster, signal))) return { message: UNCONFIRMED }
-    return { message: `Successfully set cluster in ${state ? 'maintenance' : 'normal'} mode` }
+    if (!state) return { message: 'Successfully set cluster in normal mode' }
+    return { message: MAINTENANCE_WORDS[await untilMaintenanceAcknowledged(deps, cluster, signal)] }
   },
 
   audit: async ({ deps }, { lines }) => [...(await deps.audit.latest(lines ?? DEFAULT_AUDIT_LINES))],

@@ -107,7 +107,7 @@ export class Api {
     let isConfirmed = false
     await this.#wish(`maintenance ${on ? 'on' : 'off'}`, async () => {
       const cluster = await setMaintenance(this.#deps, { on, by: 'operator', reason: 'simulated' })
-      isConfirmed = on && (await untilMaintenanceAcknowledged(this.#deps, cluster))
+      isConfirmed = on && (await untilMaintenanceAcknowledged(this.#deps, cluster)) === 'confirmed'
     })
     return isConfirmed
   }
