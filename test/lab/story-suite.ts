@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { guestState } from './guest-state.ts'
 import { type Lab, type LabOptions, startLab } from './lab.ts'
-import { repoDir } from './plan.ts'
+import { instanceDir, repoDir } from './plan.ts'
 import { runStep, type StoryStep, seconds } from './story.ts'
 import { machineTraces, newTraces } from './traces.ts'
 
@@ -41,7 +41,7 @@ export function describeStory(
       }
       if (process.env['LAB_KEEP'] === '1') return
       await lab.down()
-      const left = newTraces(before, await machineTraces(), (process) => process.includes(name))
+      const left = newTraces(before, await machineTraces(), (process) => process.includes(`${instanceDir(name)}/`))
       expect(left).toEqual([])
     }, 60_000)
 
