@@ -70,7 +70,9 @@ function readReport(file, projects) {
       if (status === 'passed') row.passed++
       else if (status === 'failed') {
         row.failed++
-        row.failures.push(`${folder ?? row.name}: ${fullName}: ${(failureMessages[0] ?? '').split('\n')[0].slice(0, 200)}`)
+        const why = (failureMessages[0] ?? '').split('\n')[0].slice(0, 200)
+        // The steps of a story after the one that failed.
+        if (!why.includes('an earlier step failed')) row.failures.push(`${folder ?? row.name}: ${fullName}: ${why}`)
       } else row.skipped++
     }
     if (result.status === 'failed' && !result.assertionResults.some(({ status }) => status === 'failed')) {
