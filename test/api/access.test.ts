@@ -115,7 +115,8 @@ describe('the audit log', () => {
 
 describe('maintenance', () => {
   it('is turned on with who and why, and off', async () => {
-    await cluster.reign(NODES[0] as NodeName, { maintenanceSeen: 1000 })
+    const { generation = 0 } = (await cluster.session.get(tree.cluster))?.value ?? {}
+    await cluster.reign(NODES[0] as NodeName, { maintenanceSeen: generation + 1 })
     const on = await cluster.call('POST', '/status', { state: 'true', reason: 'new switch' })
     expect(on).toMatchObject({ status: 200, body: { message: 'Successfully set cluster in maintenance mode' } })
     expect((await cluster.call('GET', '/status')).body).toMatchObject({

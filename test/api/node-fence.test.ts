@@ -101,7 +101,8 @@ describe('POST /node/{node}/fence', () => {
   })
 
   it('is refused in maintenance', async () => {
-    await cluster.reign(NodeName.parse('hv2'), { maintenanceSeen: 1000 })
+    const { generation = 0 } = (await cluster.session.get(tree.cluster))?.value ?? {}
+    await cluster.reign(NodeName.parse('hv2'), { maintenanceSeen: generation + 1 })
     await cluster.call('POST', '/status', { state: 'true' })
     expect(await fence()).toMatchObject({ body: { message: expect.stringContaining('in maintenance') } })
   })
