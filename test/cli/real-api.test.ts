@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LifeId, NodeName } from '../../src/model/ids.ts'
+import { tree } from '../../src/schema/tree.ts'
 import { startCluster, type TestCluster, vmXml } from '../api/cluster.ts'
 import { type RunOptions, realClock, runCli } from './pvc-run.ts'
 
@@ -73,7 +74,8 @@ describe('pvc and pvcapid', () => {
     expect((await pvc('vm modify web DIR/web.xml -y', { files: { 'web.xml': vmXml('web', { vcpu: 2 }) } })).code).toBe(
       0,
     )
-    await cluster.reign(NodeName.parse('hv1'), { maintenanceSeen: 1000 })
+    const { generation = 0 } = (await cluster.session.get(tree.cluster))?.value ?? {}
+    await cluster.reign(NodeName.parse('hv1'), { maintenanceSeen: generation + 1 })
     expect((await pvc('cluster maintenance on --reason why')).code).toBe(0)
     expect((await pvc('cluster status -f short')).out).toMatch(/maintenance on\)\nMaintenance: +since .* by .*: why\n/)
     expect((await pvc('vm undefine web -y')).code).toBe(0)
