@@ -22,12 +22,15 @@ export class Invitation {
   async accept(session: StoreSession): Promise<void> {
     if (this.#term !== undefined) return
     const { clock, log, state } = this.#deps
-    const term: Term = new Term(session, clock, (reason) => {
+    const giveUp = (reason: string): void => {
       if (this.#term !== term) return
       log.warn({ reason }, 'what was prepared to take over is given up')
       void this.decline()
-    })
+    }
+    // Later: where ZooKeeper was not heard for long, the term is over before it is known here.
+    const term: Term = new Term(session, clock, (reason) => queueMicrotask(() => giveUp(reason)))
     this.#term = term
+    if (term.ended.aborted) return
     await this.#roles.prepare(true)
     if (!term.ended.aborted) state.set('takeover')
   }
