@@ -1,22 +1,12 @@
 /** The table that keeps the gateways of nodes apart. */
 import { describe, expect, it } from 'vitest'
-import { type AclRule, Network, NO_ACLS } from '../../../../src/model/network.ts'
+import { type AclRule, NO_ACLS } from '../../../../src/model/network.ts'
 import { type AnycastNetwork, gatewayTable, isStateful, routedHere } from '../../../../src/node/gateway/filter.ts'
+import { anycastNetwork } from '../network/fixtures.ts'
 
 function network(vni: number, rules: readonly string[] = []): AnycastNetwork {
-  const base = {
-    vni,
-    generation: 1,
-    description: `net${vni}`,
-    type: 'managed',
-    mtu: null,
-    domain: 'd',
-    nameServers: [],
-  }
-  const ip4 = { network: `10.0.${vni}.0/24`, gateway: `10.0.${vni}.1`, dhcp: null }
-  const ip6 = { network: `fd00:${vni}::/64`, gateway: `fd00:${vni}::1`, dhcp: true }
   const acls = { ...NO_ACLS, in: rules.map((rule): AclRule => ({ description: rule, rule })) }
-  return { network: Network.parse({ ...base, ip4, ip6, gatewayMode: 'anycast' }), acls }
+  return { network: anycastNetwork(vni), acls }
 }
 
 /** Lines of one chain. */

@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bridgeMac } from '../../../../src/model/gateway.ts'
 import { type Link, type LinkChange, OUR_ALIAS } from '../../../../src/model/link.ts'
-import { Network } from '../../../../src/model/network.ts'
+import type { Network } from '../../../../src/model/network.ts'
 import { decideLinks, type NetworkGround, rememberPorts } from '../../../../src/node/network/decide.ts'
+import { network } from './fixtures.ts'
 
 const ground: NetworkGround = {
   nodeNumber: 0x0b,
@@ -26,19 +27,6 @@ const hardware = (name: string): Link => ({
   tag: undefined,
 })
 const host = ['lo', 'eth0', 'eth1'].map(hardware)
-
-function network(vni: number, over: object = {}): Network {
-  const base = {
-    vni,
-    generation: 1,
-    description: `net${vni}`,
-    type: 'managed',
-    mtu: null,
-    domain: 'd',
-    nameServers: [],
-  }
-  return Network.parse({ ...base, ip4: null, ip6: null, ...over })
-}
 
 /** What the kernel would make of the changes. */
 function play(links: readonly Link[], changes: readonly LinkChange[]): readonly Link[] {

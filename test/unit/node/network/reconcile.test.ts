@@ -3,28 +3,16 @@ import { ManualClock, settle } from '../../../../src/adapters/fake/clock.ts'
 import { FakeLinks } from '../../../../src/adapters/fake/links.ts'
 import { FakeLog } from '../../../../src/adapters/fake/log.ts'
 import { FakeEnsemble } from '../../../../src/adapters/fake/store.ts'
-import { Network, Vni } from '../../../../src/model/network.ts'
+import { Vni } from '../../../../src/model/network.ts'
 import { createFaultBoard } from '../../../../src/node/faults.ts'
 import { createNetworkLinks, type NetworkLinks } from '../../../../src/node/network/reconcile.ts'
 import type { StoreSession } from '../../../../src/ports/store.ts'
 import { TREE_DIRS, tree } from '../../../../src/schema/tree.ts'
 import { createIndex } from '../../../../src/view/index.ts'
 import { networksCollection } from '../../../../src/view/tree-collections.ts'
+import { network } from './fixtures.ts'
 
 const ground = { nodeNumber: 11, clusterAddress: '10.90.0.11', underlayMtu: 1500, bridgeMtu: 1500 }
-
-function network(vni: number, over: object = {}): Network {
-  const base = {
-    vni,
-    generation: 1,
-    description: `net${vni}`,
-    type: 'managed',
-    mtu: null,
-    domain: 'd',
-    nameServers: [],
-  }
-  return Network.parse({ ...base, ip4: null, ip6: null, ...over })
-}
 
 let clock: ManualClock
 let writer: StoreSession
