@@ -211,7 +211,8 @@ export function describeStore(name: string, open: () => Promise<StoreWorld> | St
         const startedAtMs = clock.nowMs()
         expect(await codeOf(session.get(note('/e')))).toBe('PVC_STORE_UNAVAILABLE')
         expect(await codeOf(session.create(note('/never'), { n: 1 }))).toBe('PVC_STORE_UNAVAILABLE')
-        expect(clock.nowMs() - startedAtMs).toBeLessThan(100)
+        // At once, not by the time limit of an operation, which is seconds.
+        expect(clock.nowMs() - startedAtMs).toBeLessThan(1000)
         client.heal()
         const again = await client.store.connected(DEADLINE_MS)
         expect(again).toBe(session)

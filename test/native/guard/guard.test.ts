@@ -224,10 +224,8 @@ describe('a guard that is started anew', () => {
     writeFileSync(join(room.run, 'guard-state'), 'damaged')
     await room.elapsed(1100)
     const pid = await room.qemu()
-    const startMs = room.now()
     await room.startGuard()
     await pollUntil({ what: 'the end of the guest', timeoutMs: 2000 }, async () => !isAlive(pid))
-    expect(room.now() - startMs).toBeLessThan(2000)
   })
 
   it('leaves the watchdog counting on SIGTERM while armed, and stops it otherwise', async () => {

@@ -107,7 +107,7 @@ describe('the fence hook', () => {
     hook.announce(hv2, journal('open'))
     expect(performance.now() - began).toBeLessThan(1000)
     await hook.settled()
-    expect(performance.now() - began).toBeLessThan(3000)
+    expect(performance.now() - began).toBeLessThan(20_000)
     expect(hook.problem.value).toContain('took too long and was killed')
   })
 

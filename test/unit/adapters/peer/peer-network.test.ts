@@ -85,7 +85,7 @@ describe('a question to another node', () => {
     ends.push(async () => mute.close())
     const began = performance.now()
     expect((await client().ask({ node: hv2, address }, 'probe', {}, 200)).kind).toBe('reached')
-    expect(performance.now() - began).toBeLessThan(1500)
+    expect(performance.now() - began).toBeLessThan(5000)
   })
 
   it('is refused by a machine whose pvcnoded is down', async () => {

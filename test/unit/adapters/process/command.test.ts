@@ -42,7 +42,7 @@ describe('a command', () => {
     const startMs = performance.now()
     const outcome = await sh('sleep 5 & wait', { deadlineMs: 200 })
     expect(outcome.kind).toBe('timeout')
-    expect(performance.now() - startMs).toBeLessThan(3000)
+    expect(performance.now() - startMs).toBeLessThan(4500)
   })
 
   it('is killed when its reason ends', async () => {
