@@ -21,8 +21,11 @@ export type FencingLinks = {
   readonly vault: PowerVault | undefined
 }
 
-/** Looking at locks changes nothing, so it may outlive a reign; Ceph serves what a dead host served after some seconds. */
-const LOOK_MS = 5000
+/**
+ * Looking at locks changes nothing, and a broken lock is named with the dead client that held it: both may outlive a reign. Ceph
+ * serves what a dead host served after some seconds.
+ */
+const LOCK_MS = 8000
 
 /** Makes the duties; nothing runs before the first reign. */
 export function createFencing(
@@ -47,7 +50,7 @@ export function createFencing(
       coordinators: cluster.coordinators,
     },
     storage,
-    ceph: createCephCli({ user, configFile, deadlineMs: fencing.cephTimeoutMs, readDeadlineMs: LOOK_MS }),
+    ceph: createCephCli({ user, configFile, deadlineMs: fencing.cephTimeoutMs, lockDeadlineMs: LOCK_MS }),
     power,
     unseal(node, document) {
       if (vault !== undefined) return vault.open(node, document)

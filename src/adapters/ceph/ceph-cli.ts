@@ -13,8 +13,11 @@ export type CephCliOptions = {
   readonly configFile: string
   /** Bound of a quick command; default 10 s. */
   readonly deadlineMs?: number
-  /** Bound of looking at locks and clients of a volume, which waits while its OSDs agree who serves it; default as deadlineMs. */
-  readonly readDeadlineMs?: number
+  /**
+   * Bound of looking at locks and clients of a volume, and of breaking a lock, which wait while its OSDs agree who serves it; default
+   * as deadlineMs. A tool that is killed meanwhile leaves a watch on the volume, and the next start has to shut that out first.
+   */
+  readonly lockDeadlineMs?: number
   /** Bound of removing a volume, which grows with its data; default 10 min. */
   readonly removeDeadlineMs?: number
   /** Default: real processes. */
@@ -36,23 +39,17 @@ const JSON_OUT = ['--format', 'json'] as const
 export function createCephCli(options: CephCliOptions): Ceph {
   const { user, configFile, run: start = runCommand, deadlineMs = DEFAULT_DEADLINE_MS } = options
   const removeDeadlineMs = options.removeDeadlineMs ?? DEFAULT_REMOVE_DEADLINE_MS
-  const readDeadlineMs = options.readDeadlineMs ?? deadlineMs
+  const lockDeadlineMs = options.lockDeadlineMs ?? deadlineMs
   const run = (command: CephCommand) => runCephTool({ run: start, user, configFile, deadlineMs }, command)
   const rbd = (what: string, args: readonly string[], longMs?: number) =>
     run({ tool: 'rbd', what, args, ...(longMs === undefined ? {} : { deadlineMs: longMs }) })
   const ceph = (what: string, args: readonly string[]) => run({ tool: 'ceph', what, args: [...args, ...JSON_OUT] })
   const watchers = async (volume: string) =>
-    parseWatchers(await rbd(`looking for clients of volume ${volume}`, ['status', volume, ...JSON_OUT], readDeadlineMs))
+    parseWatchers(await rbd(`looking for clients of volume ${volume}`, ['status', volume, ...JSON_OUT], lockDeadlineMs))
   const removeLock = async (volume: string, lock: VolumeLock, options: readonly string[]) => {
     try {
-      await rbd(`breaking lock "${lock.lockId}" of volume ${volume}`, [
-        'lock',
-        'rm',
-        ...options,
-        volume,
-        lock.lockId,
-        lock.locker,
-      ])
+      const args = ['lock', 'rm', ...options, volume, lock.lockId, lock.locker]
+      await rbd(`breaking lock "${lock.lockId}" of volume ${volume}`, args, lockDeadlineMs)
     } catch (error) {
       // Gone already, by its owner or by somebody else's hand: what was wanted.
       if (!hasCode(error, 'PVC_CEPH_NOT_FOUND')) throw error
@@ -101,7 +98,7 @@ export function createCephCli(options: CephCliOptions): Ceph {
     },
     async locks(volume) {
       const args = ['lock', 'ls', volume, ...JSON_OUT]
-      return parseLocks(await rbd(`looking for locks of volume ${volume}`, args, readDeadlineMs))
+      return parseLocks(await rbd(`looking for locks of volume ${volume}`, args, lockDeadlineMs))
     },
     watchers,
     async blocklistClient(address, expireS) {

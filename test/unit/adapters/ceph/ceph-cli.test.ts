@@ -25,6 +25,7 @@ function cephWith(answer: Answer) {
     user: 'pvc',
     configFile: '/etc/ceph/ceph.conf',
     deadlineMs: 5000,
+    lockDeadlineMs: 8000,
     run: async (command) => {
       const line = [command.file, ...command.args].join(' ')
       commands.push(command)
@@ -38,7 +39,7 @@ function cephWith(answer: Answer) {
 describe('a command', () => {
   it('names user and configuration, and ends by itself before it is killed', async () => {
     const { ceph, commands } = cephWith(() => exited(0, '[]'))
-    await ceph.locks(ref)
+    await ceph.volumeInfo(pool, volume).catch(() => undefined)
     await ceph.listPools()
     expect(commands[0]?.args).toEqual(
       expect.arrayContaining(['--id', 'pvc', '--conf', '/etc/ceph/ceph.conf', '--rados_osd_op_timeout=4']),
@@ -88,13 +89,16 @@ describe('volumes', () => {
   })
 
   it('have their dead locks broken without a second blocklisting; a lock that is gone is no error', async () => {
-    const { ceph, lines } = cephWith(() => exited(2, '', 'rbd: releasing lock failed: (2) No such file or directory'))
+    const { ceph, commands, lines } = cephWith(() =>
+      exited(2, '', 'rbd: releasing lock failed: (2) No such file or directory'),
+    )
     await ceph.breakLock(ref, { lockId: 'auto 1', locker: 'client.2', address: '10.0.0.1:0/3' })
     await ceph.evictLocker(ref, { lockId: 'auto 1', locker: 'client.2', address: '10.0.0.1:0/3' }, 3600)
     expect(lines).toEqual([
       'rbd lock rm --rbd_blocklist_on_break_lock=false vms/a auto 1 client.2',
       'rbd lock rm --rbd_blocklist_on_break_lock=true --rbd_blocklist_expire_seconds=3600 vms/a auto 1 client.2',
     ])
+    expect(commands.map(({ deadlineMs }) => deadlineMs)).toEqual([8000, 8000])
   })
 })
 
