@@ -14,7 +14,7 @@ export type Draft = {
 /** Lets the person at the terminal edit a text with VISUAL, EDITOR or vi. @throws CommandFailure when the editor fails. */
 export async function editText(session: Session, text: string, fileName: string): Promise<Draft> {
   const { host } = session
-  if (!host.canAsk) throw new CommandFailure('The editor needs a terminal: give the new definition as a file instead.')
+  if (!host.canAsk) throw new CommandFailure('The editor needs a terminal: give the new text as a file instead.')
   const directory = await mkdtemp(join(host.env['TMPDIR'] || '/tmp', 'pvc-edit-'))
   const file = join(directory, fileName)
   const discard = () => rm(dirname(file), { recursive: true, force: true })

@@ -1,5 +1,10 @@
 import { type Command, Option } from 'commander'
+import type { ApiClient } from '../client.ts'
+import { editText } from '../editor.ts'
+import { usageFailure } from '../failure.ts'
+import { paintDiff, unifiedDiff } from '../output/diff.ts'
 import { formatProfileList, formatUserDataList } from '../output/provisioner-view.ts'
+import type { Session } from '../session.ts'
 import { readTextFile } from '../text-file.ts'
 import { single } from '../vm-fetch.ts'
 import { addGroup, formatOption, type OpenSession, yesOption } from './options.ts'
@@ -30,20 +35,7 @@ function addUserDataChanges(userData: Command, open: OpenSession): void {
       const api = await session.connect()
       session.print((await api.call('userDataAdd', { name, data })).message)
     })
-  userData
-    .command('modify')
-    .summary('Replace a user data document.')
-    .description(
-      'Replace the text of the user data document NAME by that of FILE. Guests that start for the first time read it.',
-    )
-    .argument('<name>', 'name of the document')
-    .argument('<file>', FILE)
-    .action(async (name: string, file: string) => {
-      const session = open()
-      const data = await readTextFile(session.host, file)
-      const api = await session.connect()
-      session.print((await api.call('userDataModify', { userdata: name, data })).message)
-    })
+  addUserDataModify(userData, open)
   userData
     .command('remove')
     .summary('Remove a user data document.')
@@ -58,6 +50,53 @@ function addUserDataChanges(userData: Command, open: OpenSession): void {
     })
 }
 
+type ModifyOptions = { readonly editor: boolean; readonly yes: boolean }
+
+function addUserDataModify(userData: Command, open: OpenSession): void {
+  userData
+    .command('modify')
+    .summary('Change a user data document.')
+    .description(
+      'Replace the text of the user data document NAME by that of FILE, or change it in an editor; then the difference is shown and must be confirmed. Guests that start for the first time read it.',
+    )
+    .argument('<name>', 'name of the document')
+    .argument('[file]', FILE)
+    .option('-e, --editor', 'Change the present text in VISUAL, EDITOR or vi.', false)
+    .addOption(yesOption())
+    .action(async (name: string, file: string | undefined, options: ModifyOptions) => {
+      if (options.editor === (file !== undefined))
+        throw usageFailure('Either a file or the "--editor" option must be specified.')
+      const session = open()
+      const data = file === undefined ? undefined : await readTextFile(session.host, file)
+      const api = await session.connect()
+      if (data === undefined) return await editUserData(session, api, name, options.yes)
+      session.print((await api.call('userDataModify', { userdata: name, data })).message)
+    })
+}
+
+async function editUserData(session: Session, api: ApiClient, name: string, isConfirmed: boolean): Promise<void> {
+  const { userdata } = single(await api.call('userDataInfo', { userdata: name }), 'User data')
+  const current = withoutLastBreak(userdata)
+  const draft = await editText(session, current, name)
+  try {
+    const difference = unifiedDiff(current, withoutLastBreak(draft.text))
+    if (difference.length === 0) session.print('Aborting with no modifications.')
+    else {
+      session.print(`Pending modifications:\n\n${paintDiff(difference, session.palette)}\n`)
+      await session.confirm('Write modifications to cluster', isConfirmed)
+      session.print((await api.call('userDataModify', { userdata: name, data: draft.text })).message)
+    }
+  } catch (error) {
+    session.note(`Your text is kept in ${draft.file}.`)
+    throw error
+  }
+  await draft.discard()
+}
+
+function withoutLastBreak(text: string): string {
+  return text.replace(/\n$/, '')
+}
+
 function addUserDataViews(userData: Command, open: OpenSession): void {
   userData
     .command('show')
@@ -68,7 +107,7 @@ function addUserDataViews(userData: Command, open: OpenSession): void {
       const session = open()
       const api = await session.connect()
       const { userdata } = single(await api.call('userDataInfo', { userdata: name }), 'User data')
-      session.print(userdata.replace(/\n$/, ''))
+      session.print(withoutLastBreak(userdata))
     })
   userData
     .command('list')
