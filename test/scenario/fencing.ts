@@ -16,7 +16,7 @@ function fencingOf({ fencing }: World): Fencing {
 }
 
 export const fencingVerbs: Readonly<Record<string, Verb>> = {
-  // bmc NAME lie|slow|dead|reset|fail|refuse|good
+  // bmc NAME lie|slow|late|dead|reset|fail|refuse|good
   bmc: (world, [name = '', flaw]) =>
     fencingOf(world).power.flaw(name, flaw === 'good' ? undefined : (flaw as PowerFlaw)),
   // osd NAME lag|good|end|begin: the OSD of that node

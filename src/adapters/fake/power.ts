@@ -4,11 +4,13 @@ import type { Power, PowerAnswer, PowerCall } from '../../ports/power.ts'
 
 /**
  * What is wrong with a power controller. lie: takes the command and does nothing. slow: acts after 3 s, when ipmitool has given
- * up. dead: never answers. reset: switches off and at once on again. fail: reports an error. refuse: does not take the login.
+ * up. late: takes the command and acts after 40 s, when nobody asks any more. dead: never answers. reset: switches off and at
+ * once on again. fail: reports an error. refuse: does not take the login.
  */
-export type PowerFlaw = 'lie' | 'slow' | 'dead' | 'reset' | 'fail' | 'refuse'
+export type PowerFlaw = 'lie' | 'slow' | 'late' | 'dead' | 'reset' | 'fail' | 'refuse'
 
 const SLOW_MS = 3000
+const LATE_MS = 40_000
 
 /** Power controllers of fake machines, by node. Machines are on until switched off. */
 export class FakePower implements Power {
@@ -49,14 +51,18 @@ export class FakePower implements Power {
   #command(access: PowerAccess, call: PowerCall, isOn: boolean): Promise<PowerAnswer> {
     return this.#answer(access, call, async (flaw) => {
       if (flaw === 'fail') return { kind: 'failed', reason: 'the BMC reports an error' }
-      if (flaw === 'slow') return this.#actLate(call, isOn)
+      if (flaw === 'slow') return this.#actSlowly(call, isOn)
+      if (flaw === 'late') {
+        this.#clock.setTimer(LATE_MS, () => this.#switch(call.node, isOn))
+        return { kind: 'accepted' }
+      }
       if (flaw !== 'lie') this.#switch(call.node, isOn)
       if (flaw === 'reset' && !isOn) this.#switch(call.node, true)
       return { kind: 'accepted' }
     })
   }
 
-  async #actLate(call: PowerCall, isOn: boolean): Promise<PowerAnswer> {
+  async #actSlowly(call: PowerCall, isOn: boolean): Promise<PowerAnswer> {
     // What was sent has its effect, also when nobody waits for it any more.
     this.#clock.setTimer(SLOW_MS, () => this.#switch(call.node, isOn))
     await sleep(this.#clock, Math.min(call.deadlineMs, SLOW_MS), call.signal)

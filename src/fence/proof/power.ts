@@ -87,7 +87,7 @@ export class PowerCollector {
 export function verdict(answer: PowerAnswer, attempt: string): string {
   switch (answer.kind) {
     case 'on':
-      return 'its power controller took the order to switch off, but still says the power is on: it does not obey, it switches another machine, or the machine was reset instead'
+      return 'its power controller took the order to switch off, but still says the power is on: it does not obey or acts late, it switches another machine, or the machine was reset instead'
     case 'refused':
       return `its power controller refused to ${attempt}: ${answer.reason}`
     case 'unreachable':
