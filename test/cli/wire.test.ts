@@ -109,6 +109,7 @@ const records: readonly (readonly [command: string, ...requests: string[]])[] = 
   ['network acl remove 900 allowssh -y', 'DELETE /network/900/acl/allowssh'],
   // Differs: the older client then asks for the task that does it; here it is done.
   ['vm flush-locks newvm', 'POST /vm/newvm/locks'],
+  ['vm flush-locks newvm --no-wait', 'POST /vm/newvm/locks'],
   ['vm list', 'GET /vm?negate=False', 'GET /network'],
   ['vm list vm000', 'GET /vm?limit=vm000&negate=False', 'GET /network'],
   ['vm list -t hv1 -s start -g prod', 'GET /vm?node=hv1&state=start&tag=prod&negate=False', 'GET /network'],

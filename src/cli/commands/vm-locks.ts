@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { OpenSession } from './options.ts'
 
 /** `vm flush-locks`. */
@@ -10,6 +10,9 @@ export function addVmLocksCommand(vm: Command, open: OpenSession): void {
     )
     .argument('<vm>', 'name or UUID of the VM')
     .option('--force <sentence>', 'Your word that the client is dead. If it is not, the guest there gets errors.')
+    // Scripts for older clients say so: there it was a task to wait for or not, here it is done when it is answered.
+    .addOption(new Option('--wait').hideHelp())
+    .addOption(new Option('--no-wait').hideHelp())
     .action(async (name: string, options: { readonly force?: string }) => {
       const session = open()
       const api = await session.connect()
