@@ -77,7 +77,7 @@ function timingVerdict({ status }: Findings): Verdict {
       'The node names no time by which its guests have ended when it is cut off; only its power proves that.',
     ]
   }
-  const waitS = selfFenceWaitMs(status.selfFenceBoundS, undefined) / 1000
+  const waitS = selfFenceWaitMs(status.selfFenceBoundS, status.sessionTimeoutMs) / 1000
   return [true, `Its guests have ended ${status.selfFenceBoundS} s after it was cut off; the primary waits ${waitS} s.`]
 }
 

@@ -133,8 +133,11 @@ const FencingSection = z.strictObject({
   cephTimeoutMs: z.number().int().min(500).max(10_000).default(2000),
   /** A node whose daemon was stopped in order is reported as unprotected after this time. */
   stopGraceMs: z.number().int().min(0).default(120_000),
-  /** How often every node is tested for whether it could be fenced. */
-  testSchedule: z.string().default('17 * * * *'),
+  /** When every node is tested for whether it could be fenced; five fields of cron, UTC. */
+  testSchedule: z
+    .string()
+    .regex(/^[\d*][^\s]*( [\w*][^\s]*){4}$/, 'must be the five fields of cron: minute hour day month weekday')
+    .default('17 * * * *'),
   /** Called with a JSON text on standard input when a node is fenced. */
   hook: z.strictObject({ command: z.array(z.string()).min(1).optional(), url: z.url().optional() }).prefault({}),
 })

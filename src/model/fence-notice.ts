@@ -19,11 +19,11 @@ export type FenceNotice = {
 /** What was told of a node last. */
 export type Told = { readonly seq: number; readonly state: FenceJournal['state']; readonly stuck: string }
 
-/** The next thing to tell, if any: a change of state first, then a reason for being stuck that is new. */
+/** What a journal that was just written is news of, if any: its state first, then a reason for being stuck that is new. */
 export function noticeEvent(told: Told | undefined, journal: FenceJournal): FenceNotice['event'] | undefined {
   const isNews = told?.seq !== journal.seq || told.state !== journal.state
-  // A journal that was closed before this primary came is nothing new.
-  if (isNews && (journal.state !== 'closed' || told !== undefined)) return journal.state
+  // Of a fence that an earlier primary began, the first thing to tell may be that it is stuck.
+  if (isNews && (told !== undefined || journal.stuck === '')) return journal.state
   return journal.stuck !== '' && journal.stuck !== told?.stuck ? 'stuck' : undefined
 }
 

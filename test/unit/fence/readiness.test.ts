@@ -45,6 +45,8 @@ describe('the fence test of a node', () => {
   it('says how long the primary waits', () => {
     const timing = judgeReadiness(well).find(({ name }) => name === 'timing')
     expect(timing?.message).toMatch(/ended 20 s after .* waits 18\.\d+ s\./)
+    const told = judgeReadiness({ ...well, status: { ...armed, sessionTimeoutMs: 6000 } })
+    expect(told.find(({ name }) => name === 'timing')?.message).toMatch(/ waits 16\.\d+ s\./)
   })
 })
 

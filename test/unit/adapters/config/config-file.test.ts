@@ -38,6 +38,22 @@ it('names path and line of every wrong value at once', () => {
   ])
 })
 
+it('refuses times that make fencing unsound, with the numbers', () => {
+  const [problem] = problemsOf(`${GOOD}selfFence: { boundMs: 5000 }\n`)
+  expect(problem).toMatchObject({ path: 'selfFence.boundMs', line: 13 })
+  expect(problem?.message).toMatch(/^is 5000 ms, but must be at least \d+ ms: .* \(T4\)$/)
+})
+
+it.each([
+  ['17 * * * *', true],
+  ['*/15 0-6,22 1 JAN-MAR mon', true],
+  ['hourly', false],
+  ['0 17 * * * *', false],
+])('takes "%s" for a schedule of fence tests: %s', (schedule, isGood) => {
+  const problems = problemsOf(`${GOOD}fencing: { testSchedule: '${schedule}' }\n`)
+  expect(problems.map(({ path }) => path)).toEqual(isGood ? [] : ['fencing.testSchedule'])
+})
+
 it('points at the nearest parent of what is missing or unknown', () => {
   const unknown = problemsOf(`${GOOD}  usr: pvc\n`)
   expect(unknown).toMatchObject([{ path: 'ceph', line: 12, message: expect.stringContaining('usr') }])

@@ -60,7 +60,7 @@ describe('the fence hook', () => {
   it('gives the command each step once, in order, as JSON on its standard input', async () => {
     const file = join(dir, 'told')
     const { hook } = hookOf({ command: ['bash', '-c', `cat >>${file}; echo >>${file}`] })
-    const steps = [journal('closed'), journal('open'), journal('open'), journal('open', 'no Ceph'), journal('evidence')]
+    const steps = [journal('open'), journal('open'), journal('open', 'no Ceph'), journal('evidence')]
     for (const each of [...steps, journal('recovered'), journal('closed')]) hook.announce(hv2, each)
     await hook.settled()
     const told = readFileSync(file, 'utf8')
@@ -75,6 +75,17 @@ describe('the fence hook', () => {
       text: 'Node hv2 cannot be fenced further: no Ceph.',
     })
     expect(hook.problem.value).toBeUndefined()
+  })
+
+  it.each([
+    ['the end', journal('closed'), 'Node hv2 is back in the cluster.'],
+    ['what holds it up', journal('open', 'no Ceph'), 'Node hv2 cannot be fenced further: no Ceph.'],
+  ])('tells %s of a fence that an earlier primary began', async (_, later, text) => {
+    const { url, bodies } = await web(204)
+    const { hook } = hookOf({ url })
+    hook.announce(hv2, later)
+    await hook.settled()
+    expect(bodies.map((body) => JSON.parse(body).text)).toEqual([text])
   })
 
   it('posts to the address', async () => {
