@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createPacketFilter, createRuleChecker } from '../../src/adapters/nft/nft.ts'
 import { type RunCommand, runCommand } from '../../src/adapters/process/command.ts'
-import { aclTable } from '../../src/model/acl-text.ts'
+import { aclTable, HOST_TABLE, hostTable } from '../../src/model/acl-text.ts'
 import type { Link } from '../../src/model/link.ts'
 import { type AclRule, MacAddress, NO_ACLS } from '../../src/model/network.ts'
 import { SPOOFING_TABLE, spoofingTable } from '../../src/node/firewall/spoofing.ts'
@@ -47,7 +47,9 @@ describe('the packet filter', () => {
   it('lets pass what no rule drops', async () => {
     expect(await filter.tables()).toEqual([])
     expect(await filter.apply(table({}))).toBeUndefined()
-    expect(await filter.tables()).toEqual([{ family: 'inet', name: 'pvc-net100' }])
+    expect(await filter.tables()).toEqual([
+      { family: 'inet', name: 'pvc-net100', chains: ['rules-in', 'rules-out', 'forward'] },
+    ])
     expect(await answers('guest1', '192.0.2.1')).toBe(true)
   })
 
@@ -65,7 +67,9 @@ describe('the packet filter', () => {
   })
 
   it('closes the host to guests, but for the services of a gateway', async () => {
-    await filter.apply(table({}))
+    const others = Array.from({ length: 100 }, (_, index) => managedNetwork(101 + index))
+    expect(await filter.apply(hostTable([...others, network]))).toBeUndefined()
+    expect(await filter.tables()).toContainEqual({ family: 'inet', name: HOST_TABLE, chains: ['guests', 'input'] })
     const listen = (port: string) =>
       room.run('primary', 'timeout', '4', 'busybox', 'nc', '-l', '-p', port).catch(() => '')
     const listeners = ['80', '2222'].map(listen)
@@ -111,7 +115,8 @@ describe('a guest that is held to its addresses', () => {
     await room.run('guest1', 'ip', 'addr', 'add', '10.0.100.6/24', 'dev', 'eth0')
     expect([await pings(), await pings('-I', '10.0.100.6')]).toEqual([true, true])
     expect(await filter.apply(text)).toBeUndefined()
-    expect(await filter.tables()).toContainEqual({ family: 'bridge', name: SPOOFING_TABLE })
+    const chains = ['guest1', 'from-guests']
+    expect(await filter.tables()).toContainEqual({ family: 'bridge', name: SPOOFING_TABLE, chains })
     expect([await pings(), await pings('-I', '10.0.100.6')]).toEqual([true, false])
     await room.run('guest1', 'ip', 'link', 'set', 'eth0', 'address', '52:54:00:00:00:77')
     expect(await pings()).toBe(false)

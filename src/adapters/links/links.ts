@@ -1,7 +1,9 @@
 /** Network devices through iproute2's `ip`, and kernel settings through /proc/sys. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { unreachable } from '../../base/assert.ts'
 import { backoffDelayMs } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
@@ -24,7 +26,15 @@ export type LinksOptions = {
   readonly settingsDir?: string
 }
 
-const DEADLINE_MS = 10_000
+const LIST_MS = 10_000
+/**
+ * A removed device costs the kernel tens of milliseconds, a busy machine more: what is left of many is done by the next process, so
+ * that no number of networks is too large for the deadline of one.
+ */
+const CHANGES_AT_ONCE = 100
+const CHANGE_MS = 30_000
+/** So many are read before others in this process get their turn: a millisecond. */
+const SETTINGS_AT_ONCE = 64
 /** UDP port of VXLAN (RFC 7348); the kernel's default is another one. */
 const VXLAN_PORT = 4789
 const MONITOR_RETRY = { firstMs: 500, maxMs: 30_000 }
@@ -39,31 +49,39 @@ export function createLinks(options: LinksOptions): Links {
       return parseLinks(text.stdout)
     },
     async apply(changes) {
-      if (changes.length === 0) return []
-      const all = await batch(ip, changes)
-      if (!all.isCutShort) return all.failures
-      // ip gives up a batch at some mistakes, without saying at which line. Each change alone then shows which it was; what
-      // the batch has done already is no failure.
       const failures: LinkFailure[] = []
-      for (const change of changes) {
-        const one = await batch(ip, [change])
-        const isDone = change.kind === 'remove' ? /^Cannot find device/ : /^RTNETLINK answers: File exists/
-        if (one.isCutShort) failures.push({ name: change.name, reason: one.complaint })
-        failures.push(
-          ...one.failures.filter(
-            ({ reason }) => change.kind === 'set' || change.kind === 'set-vf' || !isDone.test(reason),
-          ),
-        )
-      }
+      for (let from = 0; from < changes.length; from += CHANGES_AT_ONCE)
+        failures.push(...(await applySome(ip, changes.slice(from, from + CHANGES_AT_ONCE))))
       return failures
     },
     async keep(settings) {
-      const results = await Promise.all(settings.map((setting) => keepSetting(join(settingsDir, setting.key), setting)))
-      return results.flat()
+      const failures: LinkFailure[] = []
+      for (const [index, setting] of settings.entries()) {
+        if (index % SETTINGS_AT_ONCE === SETTINGS_AT_ONCE - 1) await setImmediate()
+        failures.push(...(await keepSetting(join(settingsDir, setting.key), setting)))
+      }
+      return failures
     },
     subscribe: (listener) => monitor.subscribe(listener),
     close: () => monitor.close(),
   }
+}
+
+async function applySome(ip: Ip, changes: readonly LinkChange[]): Promise<readonly LinkFailure[]> {
+  const all = await batch(ip, changes)
+  if (!all.isCutShort) return all.failures
+  // ip gives up a batch at some mistakes, without saying at which line. Each change alone then shows which it was; what
+  // the batch has done already is no failure.
+  const failures: LinkFailure[] = []
+  for (const change of changes) {
+    const one = await batch(ip, [change])
+    const isDone = change.kind === 'remove' ? /^Cannot find device/ : /^RTNETLINK answers: File exists/
+    if (one.isCutShort) failures.push({ name: change.name, reason: one.complaint })
+    failures.push(
+      ...one.failures.filter(({ reason }) => change.kind === 'set' || change.kind === 'set-vf' || !isDone.test(reason)),
+    )
+  }
+  return failures
 }
 
 /** Runs changes as one batch. `isCutShort`: ip ended before the last line; `complaint` is what it said then. */
@@ -89,7 +107,8 @@ async function callIp(
   what: string,
   { args: [file = '', ...args], input }: { readonly args: readonly string[]; readonly input: string | undefined },
 ) {
-  const outcome = await run({ file, args, deadlineMs: DEADLINE_MS, ...(input === undefined ? {} : { input }) })
+  const deadlineMs = input === undefined ? LIST_MS : CHANGE_MS
+  const outcome = await run({ file, args, deadlineMs, ...(input === undefined ? {} : { input }) })
   if (outcome.kind === 'exited' && (input !== undefined || outcome.exitCode === 0)) return outcome
   if (outcome.kind === 'not-started')
     throw new PvcError('PVC_NETWORK_FAILED', `${what} failed: ip could not be started`, { cause: outcome.error })
@@ -145,9 +164,13 @@ function vfLines(name: string, index: number, to: Partial<VfConfig>): readonly s
   return changes.map((change) => `link set ${name} vf ${index} ${change}`)
 }
 
+/**
+ * The kernel answers a read from memory, and there are four settings for each network: awaited, each costs twenty times the CPU.
+ * A write may have to wait for other changes of devices.
+ */
 async function keepSetting(file: string, { key, value, mayBeAbsent }: KernelSetting): Promise<readonly LinkFailure[]> {
   try {
-    if ((await readFile(file, 'utf8')).trim() !== value) await writeFile(file, value)
+    if (readFileSync(file, 'utf8').trim() !== value) await writeFile(file, value)
     return []
   } catch (error) {
     if (mayBeAbsent === true && error instanceof Error && 'code' in error && error.code === 'ENOENT') return []

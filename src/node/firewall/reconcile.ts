@@ -7,13 +7,13 @@ import { Reconciler } from '../../base/reconciler.ts'
 import { errorChain, PvcError } from '../../model/errors.ts'
 import type { Links } from '../../ports/links.ts'
 import type { Log } from '../../ports/log.ts'
-import type { FilterTable, PacketFilter } from '../../ports/packet-filter.ts'
+import type { PacketFilter } from '../../ports/packet-filter.ts'
 import { tree } from '../../schema/tree.ts'
 import type { Index } from '../../view/index.ts'
 import { readAcls, readLeases, readNetworks, readReservations } from '../../view/networks.ts'
 import { CardReader } from '../../view/vm-cards.ts'
 import type { FaultBoard } from '../faults.ts'
-import { decideFilter } from './decide.ts'
+import { decideFilter, keyOf, type TableChange, type WantedTable, wantedTables } from './decide.ts'
 import { SPOOFING_TABLE, spoofingTable } from './spoofing.ts'
 
 export type FirewallDeps = {
@@ -30,20 +30,23 @@ export type Firewall = { start(): void; stop(): Promise<void> }
 const FOLLOWED = [tree.networks.path, tree.vms.path]
 const RESCAN_MS = 30_000
 const RETRY_MS = 2000
+const SPOOFING_KEY = keyOf({ family: 'bridge', name: SPOOFING_TABLE })
 
 export function createFirewall(deps: FirewallDeps): Firewall {
   const { index, links, faults, clock, log } = deps
-  const state: State = { applied: new Map(), held: undefined, cards: new CardReader(index) }
+  const state: State = { applied: new Map(), refused: new Map(), lookedAtMs: undefined, cards: new CardReader(index) }
   const loop = new Reconciler({
     clock,
     rescanMs: RESCAN_MS,
     retryMs: RETRY_MS,
     pass: async () => {
-      if (index.isReady.value) await pass(deps, state)
+      const wakeInMs = index.isReady.value ? await pass(deps, state) : RESCAN_MS
       faults.clear('NETWORK_FILTER')
-      return {}
+      return { wakeInMs }
     },
     onError(error) {
+      // What was done before the error is not known.
+      state.lookedAtMs = undefined
       log.error({ error: errorChain(error) }, 'the packet filter could not be looked at')
       faults.set('NETWORK_FILTER', 'error', `The packet filter of this node cannot be kept: ${errorChain(error)}.`)
     },
@@ -52,6 +55,7 @@ export function createFirewall(deps: FirewallDeps): Firewall {
   return {
     start() {
       stops.push(
+        index.isReady.subscribe(() => loop.trigger()),
         index.onChange((changes) => {
           if ([...changes.keys()].some((path) => FOLLOWED.some((above) => path.startsWith(above)))) loop.trigger()
         }),
@@ -68,79 +72,99 @@ export function createFirewall(deps: FirewallDeps): Firewall {
 }
 
 type State = {
-  /** Text of each network's table as it was last made. */
-  readonly applied: Map<number, string>
-  /** The same of the table of held guests. */
-  held: string | undefined
+  /** Text of each table as it was last made, by key. */
+  readonly applied: Map<string, string>
+  /** Texts that nftables would not take, with its words. */
+  readonly refused: Map<string, Refusal>
+  /** When the tables there are were last looked at; undefined: not since something failed. */
+  lookedAtMs: number | undefined
   readonly cards: CardReader
 }
+
+type Refusal = { readonly text: string; readonly message: string; readonly vni: number | undefined }
 
 function isHolding(index: FirewallDeps['index']): boolean {
   return readNetworks(index).some(({ antiSpoofing }) => antiSpoofing)
 }
 
-async function pass(deps: FirewallDeps, state: State): Promise<void> {
-  const { index, filter, faults, log } = deps
-  const { applied } = state
+/** Most triggers change no table: then nft is not started. @returns time until somebody's change of a table is looked for, in ms */
+async function pass(deps: FirewallDeps, state: State): Promise<number> {
+  const { index, filter, faults, clock, log } = deps
+  const nowMs = clock.nowMs()
+  const lookInMs = state.lookedAtMs === undefined ? 0 : state.lookedAtMs + RESCAN_MS - nowMs
   const networks = readNetworks(index).map((network) => ({ network, acls: readAcls(index, network.vni) }))
-  const present = await filter.tables()
-  const { replace, remove } = decideFilter(networks, present, applied)
-  if (remove.length > 0) await filter.apply(remove.map((name) => `delete table inet ${name}\n`).join(''))
-  const problems = await replaceTables(filter, replace, applied)
-  for (const vni of [...applied.keys()]) if (!networks.some(({ network }) => network.vni === vni)) applied.delete(vni)
-  if (replace.length + remove.length > 0)
-    log.info({ replaced: replace.map(({ vni }) => vni), removed: remove, problems }, 'packet filter changed')
-  const faultsNow = problems.map(({ vni, message }) => ({
-    id: `NETWORK_RULES:${vni}`,
-    severity: 'error' as const,
-    message: `The packet filter rules of network ${vni} are not in force on this node: ${message}.`,
-  }))
-  faults.replace('NETWORK_RULES', faultsNow)
-  await holdGuests(deps, state, present)
+  // Networks get their rules also while guests' devices cannot be listed.
+  const spoofing = await spoofingText(deps, state).then(
+    (text) => ({ text }),
+    (error: unknown) => ({ text: state.applied.get(SPOOFING_KEY), error }),
+  )
+  const wanted = wantedTables(networks, spoofing.text)
+  const present = lookInMs > 0 ? undefined : await filter.tables()
+  const changes = decideFilter(wanted, present, state)
+  const refusals = await applyChanges(filter, changes)
+  forgetOutdated(state.refused, wanted)
+  for (const { key, wanted: table } of changes) {
+    const message = refusals.get(key)
+    if (message === undefined) state.refused.delete(key)
+    else state.refused.set(key, { text: table?.text ?? '', message, vni: table?.vni })
+    if (table === undefined) state.applied.delete(key)
+    else if (message === undefined) state.applied.set(key, table.text)
+  }
+  if (present !== undefined) state.lookedAtMs = nowMs
+  if (changes.length > 0)
+    log.info({ tables: changes.map(({ key }) => key), refused: [...refusals.keys()] }, 'packet filter changed')
+  report(faults, state.refused)
+  if ('error' in spoofing) throw spoofing.error
+  return lookInMs > 0 ? lookInMs : RESCAN_MS
 }
 
-/** Makes the table of guests that may only use their own addresses as it is to be. */
-async function holdGuests(
-  { index, filter, links, log }: FirewallDeps,
-  state: State,
-  present: readonly FilterTable[],
-): Promise<void> {
-  const isThere = present.some(({ family, name }) => family === 'bridge' && name === SPOOFING_TABLE)
+/** A refusal counts as long as its text is wanted: rules may have gone back to those in force. */
+function forgetOutdated(refused: Map<string, Refusal>, wanted: readonly WantedTable[]): void {
+  const texts = new Map(wanted.map((table) => [keyOf(table), table.text]))
+  for (const [key, { text }] of refused) if (texts.get(key) !== text) refused.delete(key)
+}
+
+/** @throws PVC_NETWORK_FAILED when a text of ours was refused, which is no matter of one network */
+function report(faults: FaultBoard, refused: ReadonlyMap<string, Refusal>): void {
+  const all = [...refused.values()]
+  const faultsNow = all.flatMap(({ vni, message }) => {
+    if (vni === undefined) return []
+    const text = `The packet filter rules of network ${vni} are not in force on this node: ${message}.`
+    return [{ id: `NETWORK_RULES:${vni}`, severity: 'error' as const, message: text }]
+  })
+  faults.replace('NETWORK_RULES', faultsNow)
+  const ours = all.find(({ vni }) => vni === undefined)
+  if (ours !== undefined) throw new PvcError('PVC_NETWORK_FAILED', `nftables refuses a table of PVC: ${ours.message}`)
+}
+
+/** Text of the table of guests that may only use their own addresses. */
+async function spoofingText({ index, links }: FirewallDeps, state: State): Promise<string | undefined> {
   const networks = readNetworks(index).filter(({ antiSpoofing, type }) => antiSpoofing && type === 'managed')
-  const cards = networks.length === 0 ? [] : state.cards.read()
+  if (networks.length === 0) return undefined
+  const cards = state.cards.read()
   const held = networks.map((network) => ({
     network,
     leases: readLeases(index, network.vni),
     reservations: readReservations(index, network.vni),
     macs: cards.filter(({ vni }) => vni === network.vni).map(({ mac }) => mac),
   }))
-  const text = held.length === 0 ? undefined : spoofingTable(held, await links.list())
-  if (text === state.held && isThere === (text !== undefined)) return
-  const objection = await filter.apply(text ?? (isThere ? `delete table bridge ${SPOOFING_TABLE}\n` : ''))
-  if (objection !== undefined)
-    throw new PvcError('PVC_NETWORK_FAILED', `guests cannot be held to their addresses: ${objection}`)
-  state.held = text
-  log.info({ networks: networks.map(({ vni }) => vni) }, 'guests are held to their addresses')
+  return spoofingTable(held, await links.list())
 }
 
-type Table = { readonly vni: number; readonly text: string }
-
-/** All in one go, which is quick; when that is refused one by one, so that a bad one disturbs no other. */
-async function replaceTables(
+/**
+ * All in one transaction, because each start of nft costs time with the number of tables. When it is refused, each half by
+ * itself, so that a bad table disturbs no other and is found in few steps. @returns nftables' words on each that it refused, by key
+ */
+async function applyChanges(
   filter: PacketFilter,
-  tables: readonly Table[],
-  applied: Map<number, string>,
-): Promise<readonly { readonly vni: number; readonly message: string }[]> {
-  if (tables.length === 0) return []
-  if ((await filter.apply(tables.map(({ text }) => text).join(''))) === undefined) {
-    for (const { vni, text } of tables) applied.set(vni, text)
-    return []
-  }
-  const problems: { vni: number; message: string }[] = []
-  for (const { vni, text } of tables) {
-    const message = await filter.apply(text)
-    if (message === undefined) applied.set(vni, text)
-    else problems.push({ vni, message })
-  }
-  return problems
+  changes: readonly TableChange[],
+): Promise<ReadonlyMap<string, string>> {
+  const [first] = changes
+  if (first === undefined) return new Map()
+  const objection = await filter.apply(changes.map(({ text }) => text).join(''))
+  if (objection === undefined) return new Map()
+  if (changes.length === 1) return new Map([[first.key, objection]])
+  const middle = Math.ceil(changes.length / 2)
+  const left = await applyChanges(filter, changes.slice(0, middle))
+  return new Map([...left, ...(await applyChanges(filter, changes.slice(middle)))])
 }

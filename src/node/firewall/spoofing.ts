@@ -1,4 +1,5 @@
 /** Which frames a guest may send: its own MAC, and the addresses that it was given. Pure. */
+import { withoutTable } from '../../model/acl-text.ts'
 import { addressFamily } from '../../model/ip.ts'
 import type { Link } from '../../model/link.ts'
 import { bridgeName, type DhcpLease, type DhcpReservation, type Network } from '../../model/network.ts'
@@ -33,9 +34,7 @@ export function spoofingTable(held: readonly HeldNetwork[], links: readonly Link
   const chains = guests.map(
     ({ port, lines }) => `  chain ${port} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`,
   )
-  return `add table bridge ${SPOOFING_TABLE}
-delete table bridge ${SPOOFING_TABLE}
-table bridge ${SPOOFING_TABLE} {
+  return `${withoutTable('bridge', SPOOFING_TABLE)}table bridge ${SPOOFING_TABLE} {
 ${chains.join('')}  chain from-guests {
     type filter hook prerouting priority -300; policy accept;
     iifname vmap { ${jumps} }

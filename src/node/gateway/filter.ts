@@ -5,6 +5,7 @@
  * guests that this node routes itself; frames that only the primary can deal with, which go on to it over the network's own VXLAN
  * under another MAC; and what one node's gateway says to guests, of which those of other nodes must hear nothing.
  */
+import { withoutTable } from '../../model/acl-text.ts'
 import { anycastMac, LINK_LOCAL_GATEWAY, primaryMac } from '../../model/gateway.ts'
 import { addressNumber } from '../../model/ip.ts'
 import type { Network, NetworkAcls } from '../../model/network.ts'
@@ -38,9 +39,7 @@ export function gatewayTable(networks: readonly AnycastNetwork[], onward: Onward
   const each = networks.map(({ network }) => network)
   const jumps = each.map(({ vni }) => `${anycastMac(vni)} : jump ${chainOf(vni)}`).join(', ')
   const own = each.flatMap(({ vni }) => [anycastMac(vni), primaryMac(vni)]).join(', ')
-  return `add table bridge ${GATEWAY_TABLE}
-delete table bridge ${GATEWAY_TABLE}
-table bridge ${GATEWAY_TABLE} {
+  return `${withoutTable('bridge', GATEWAY_TABLE)}table bridge ${GATEWAY_TABLE} {
 ${onward === 'self' ? '' : networks.map((network) => guestChain(network, networks, onward)).join('')}  chain from-nodes {
 ${block(each.flatMap(fromNodes))}  }
   chain enter {

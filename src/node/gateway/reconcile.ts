@@ -49,7 +49,13 @@ const RETRY_MS = 500
 
 export function createAnycastGateways(deps: AnycastGatewaysDeps): AnycastGateways {
   const { index, links, faults, clock, log } = deps
-  const state: State = { primary: undefined, table: undefined, held: undefined, announcing: new AbortController() }
+  const state: State = {
+    primary: undefined,
+    table: undefined,
+    hasLooked: false,
+    held: undefined,
+    announcing: new AbortController(),
+  }
   const loop = new Reconciler({
     clock,
     rescanMs: RESCAN_MS,
@@ -90,6 +96,8 @@ type State = {
   primary: NodeName | undefined
   /** Text of the table as it was last made. */
   table: string | undefined
+  /** Whether it is known that no table is there from before this daemon. */
+  hasLooked: boolean
   /** Addresses that we have put on this node; undefined: not read yet. */
   held: readonly GatewayAddress[] | undefined
   announcing: AbortController
@@ -102,8 +110,12 @@ async function pass(deps: AnycastGatewaysDeps, state: State): Promise<boolean> {
   state.held ??= (await deps.record.read()).map((each) => ({ ...each, isGateway: true as const }))
   const networks = readNetworks(index).filter(isAnycast)
   const hasNothing = networks.length === 0 && state.held.length === 0 && state.table === undefined
+  if (hasNothing && state.hasLooked) return true
   const present = await filter.tables()
-  if (hasNothing && !isThere(present)) return true
+  if (hasNothing && !isThere(present)) {
+    state.hasLooked = true
+    return true
+  }
   // First what keeps the gateways of two nodes apart, then the gateways.
   await keepTable(deps, state, networks, present)
   const devices = await links.list()

@@ -5,6 +5,7 @@ import { FakeForwarding } from '../../../../src/adapters/fake/forwarding.ts'
 import { FakeHostNetwork } from '../../../../src/adapters/fake/host-network.ts'
 import { FakeLinks } from '../../../../src/adapters/fake/links.ts'
 import { FakeLog } from '../../../../src/adapters/fake/log.ts'
+import { FakePacketFilter } from '../../../../src/adapters/fake/packet-filter.ts'
 import { FakeEnsemble } from '../../../../src/adapters/fake/store.ts'
 import { PrimaryLease } from '../../../../src/model/cluster.ts'
 import { NodeName } from '../../../../src/model/ids.ts'
@@ -12,7 +13,6 @@ import { Network, Vni } from '../../../../src/model/network.ts'
 import { createFaultBoard } from '../../../../src/node/faults.ts'
 import { type AnycastGateways, createAnycastGateways } from '../../../../src/node/gateway/reconcile.ts'
 import type { HostAddress } from '../../../../src/ports/network.ts'
-import type { PacketFilter } from '../../../../src/ports/packet-filter.ts'
 import type { StoreSession } from '../../../../src/ports/store.ts'
 import { TREE_DIRS, tree } from '../../../../src/schema/tree.ts'
 import { createIndex } from '../../../../src/view/index.ts'
@@ -28,26 +28,9 @@ function network(over: object = {}): Network {
   return Network.parse({ ...base, ip4, ip6: null, gatewayMode: 'anycast', ...over })
 }
 
-class FakeFilter implements PacketFilter {
-  readonly texts: string[] = []
-  objection: string | undefined
-  #isThere = false
-
-  async tables() {
-    return this.#isThere ? [{ family: 'bridge', name: 'pvc-gateways' }] : []
-  }
-
-  async apply(text: string) {
-    if (this.objection !== undefined) return this.objection
-    this.texts.push(text)
-    this.#isThere = text.includes('table bridge pvc-gateways {')
-    return undefined
-  }
-}
-
 let clock: ManualClock
 let writer: StoreSession
-let filter: FakeFilter
+let filter: FakePacketFilter
 let links: FakeLinks
 let forwarding: FakeForwarding
 let host: FakeHostNetwork
@@ -63,7 +46,7 @@ beforeEach(async () => {
   await writer.ensure([...TREE_DIRS, ...[self, other].map((name) => tree.node(name).spec.path)])
   const collections = [...primaryCollections(), nodesCollection(['status']), networksCollection()]
   const index = createIndex({ store: ensemble.connect(), clock, log, collections })
-  filter = new FakeFilter()
+  filter = new FakePacketFilter()
   links = new FakeLinks(['lo'])
   forwarding = new FakeForwarding()
   host = new FakeHostNetwork()
@@ -117,11 +100,11 @@ describe('a gateway that is on every node', () => {
   })
 
   it('is not here before its bridge has the MAC of all nodes, nor before its table', async () => {
-    filter.objection = 'no such thing'
+    filter.refuses = /./
     await begin(other)
     expect(addresses()).toEqual([])
     expect(faults.list().map(({ id }) => id)).toContain('GATEWAY_LOCAL')
-    filter.objection = undefined
+    filter.refuses = undefined
     links.plant('vmbr100', { ...BRIDGE, mac: '02:00:00:64:00:0b' })
     await clock.advance(600)
     expect(addresses()).toEqual([])
@@ -149,5 +132,17 @@ describe('a gateway that is on every node', () => {
     await clock.advance(600)
     expect(addresses()).toEqual(['10.1.0.1 vmbr100'])
     expect(written).toEqual([])
+  })
+
+  it('costs nothing where there is none, and one from before goes', async () => {
+    await filter.apply('\ntable bridge pvc-gateways {\n}\n')
+    await begin(other, network({ gatewayMode: 'primary' }))
+    await clock.advance(60_000)
+    expect(filter.names()).toEqual([])
+    expect(filter.looks).toBeLessThan(4)
+    const { looks } = filter
+    await clock.advance(60_000)
+    expect(filter.looks).toBe(looks)
+    await keeper.stop()
   })
 })
