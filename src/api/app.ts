@@ -27,6 +27,7 @@ import { vmHandlers } from './handlers/vm.ts'
 import { vmLocksHandlers } from './handlers/vm-locks.ts'
 import { vmMoveHandlers } from './handlers/vm-move.ts'
 import { Journal } from './journal.ts'
+import { requestLife } from './request-life.ts'
 import { Tunnel, Upgrades } from './tunnel.ts'
 import { VmJson } from './vm-json.ts'
 
@@ -128,9 +129,10 @@ async function serve(call: Call): Promise<FastifyReply> {
   const startedMs = deps.clock.nowMs()
   const { method, isSocket } = routeAddress(id)
   const trace: Trace = { principal: undefined, target: '' }
+  const life = requestLife(reply.raw, call.closing)
   let answer: { readonly body: unknown } | { readonly error: unknown }
   try {
-    answer = { body: await run(call, trace) }
+    answer = { body: await run(call, trace, life.signal) }
   } catch (error) {
     answer = { error }
   }
@@ -148,6 +150,7 @@ async function serve(call: Call): Promise<FastifyReply> {
   }
   const body = 'body' in answer ? answer.body : undefined
   if (body instanceof Tunnel) {
+    life.release()
     const isStillAllowed = () => isAllowed(deps, request, routeAddress(id).access)
     call.upgrades.join(body, reply, { clock: deps.clock, signal: call.closing, isStillAllowed })
     return reply
@@ -163,8 +166,8 @@ async function serve(call: Call): Promise<FastifyReply> {
 /** What is known of a request when it ends, however it ends. */
 type Trace = { principal: Principal | undefined; target: string }
 
-async function run(call: Call, trace: Trace): Promise<unknown> {
-  const { deps, vmJson, id, request, reply, upgrades, closing } = call
+async function run(call: Call, trace: Trace, signal: AbortSignal): Promise<unknown> {
+  const { deps, vmJson, id, request, upgrades } = call
   const { access } = routeAddress(id)
   const raw = rawArguments(request)
   trace.target = targetOf(raw)
@@ -177,7 +180,7 @@ async function run(call: Call, trace: Trace): Promise<unknown> {
     deps,
     vmJson,
     principal: trace.principal ?? UNCHECKED,
-    signal: AbortSignal.any([goneSignal(reply), closing]),
+    signal,
     isStillAllowed: () => isAllowed(deps, request, access),
     handshake: () => upgrades.handshakeOf(request),
     nameTarget: (target) => {
@@ -226,15 +229,6 @@ function targetOf(raw: RawArguments): string {
   const pool = text('pool')
   const volume = text('volume')
   return (text('vm') ?? text('node') ?? (pool && volume ? `${pool}/${volume}` : pool) ?? '').slice(0, 200)
-}
-
-/** Aborts when the connection closes before the answer was sent. */
-function goneSignal(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort()
-  })
-  return controller.signal
 }
 
 function messageOf(answer: object): string {
