@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import { unreachable } from '../../base/assert.ts'
 import { backoffDelayMs } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
@@ -57,7 +56,8 @@ export function createLinks(options: LinksOptions): Links {
     async keep(settings) {
       const failures: LinkFailure[] = []
       for (const [index, setting] of settings.entries()) {
-        if (index % SETTINGS_AT_ONCE === SETTINGS_AT_ONCE - 1) await setImmediate()
+        if (index % SETTINGS_AT_ONCE === SETTINGS_AT_ONCE - 1)
+          await new Promise<void>((resolve) => setImmediate(resolve))
         failures.push(...(await keepSetting(join(settingsDir, setting.key), setting)))
       }
       return failures
