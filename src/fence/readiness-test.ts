@@ -19,7 +19,7 @@ export type FenceTestDeps = {
   readonly power: Power
   /** Undefined: this node has no usable cluster key. */
   readonly vault: PowerVault | undefined
-  readonly storage: Pick<StorageFence, 'mayBlocklist'>
+  readonly storage: Pick<StorageFence, 'mayBlocklist' | 'osds' | 'osdEpochs'>
   /** Five fields of cron, in UTC. */
   readonly schedule: string
   /** What is wrong with the fence hook; its fault is the primary's too. */
@@ -150,10 +150,18 @@ async function testNode(
 async function blocklistProblemOf({ ended }: Reign, { storage, clock }: FenceTestDeps): Promise<string | undefined> {
   try {
     await withDeadline(clock, CEPH_MS, 'Ceph', storage.mayBlocklist(ended))
+    await withDeadline(clock, CEPH_MS, 'Ceph', askOneOsd(storage, ended))
     return undefined
   } catch (error) {
     return errorChain(error)
   }
+}
+
+/** A fence waits until every OSD says which map it works with. Whether it may be asked at all, one OSD tells. @throws when not */
+async function askOneOsd(storage: FenceTestDeps['storage'], signal: AbortSignal): Promise<void> {
+  const { osds } = await storage.osds(signal)
+  const up = osds.find(({ isUp }) => isUp)
+  if (up !== undefined) await storage.osdEpochs([up.id], signal)
 }
 
 async function powerFinding(

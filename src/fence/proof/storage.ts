@@ -52,10 +52,9 @@ export class StorageCollector {
   async step(addresses: readonly string[], mayMarkDown: boolean): Promise<boolean> {
     const before = JSON.stringify([this.#osdEpoch, this.#areOsdsCurrent, this.#areOwnOsdsDown, this.#problem])
     try {
-      await this.#advance(addresses, mayMarkDown)
-      this.#failingSinceMs = undefined
+      await this.#keepLevel(addresses)
+      if (this.#osdEpoch !== undefined) await this.#spread(addresses, mayMarkDown, this.#osdEpoch)
     } catch (error) {
-      this.#failingSinceMs ??= this.#context.clock.nowMs()
       this.#problem = errorChain(error)
     }
     return before !== JSON.stringify([this.#osdEpoch, this.#areOsdsCurrent, this.#areOwnOsdsDown, this.#problem])
@@ -76,12 +75,21 @@ export class StorageCollector {
     this.#current.clear()
   }
 
-  async #advance(addresses: readonly string[], mayMarkDown: boolean): Promise<void> {
-    if (this.#osdEpoch !== undefined && this.#isDue()) await this.isListedNow(addresses)
-    if (this.#osdEpoch === undefined) await this.#shutOut(addresses)
-    if (this.#osdEpoch === undefined) return
+  /** Only here Ceph may count as lost: where it takes the entries but refuses what comes after, another primary would do no better. */
+  async #keepLevel(addresses: readonly string[]): Promise<void> {
+    try {
+      if (this.#osdEpoch !== undefined && this.#isDue()) await this.isListedNow(addresses)
+      if (this.#osdEpoch === undefined) await this.#shutOut(addresses)
+      this.#failingSinceMs = undefined
+    } catch (error) {
+      this.#failingSinceMs ??= this.#context.clock.nowMs()
+      throw error
+    }
+  }
+
+  async #spread(addresses: readonly string[], mayMarkDown: boolean, osdEpoch: number): Promise<void> {
     if (mayMarkDown && !this.#areOwnOsdsDown) await this.#markDown(addresses)
-    if (!this.#areOsdsCurrent) await this.#askOsds(addresses, this.#osdEpoch)
+    if (!this.#areOsdsCurrent) await this.#askOsds(addresses, osdEpoch)
   }
 
   #isDue(): boolean {

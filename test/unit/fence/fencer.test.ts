@@ -153,6 +153,34 @@ describe('storage', () => {
     expect((await world.status('web')).run?.node).toBe('n2')
   })
 
+  it('that takes the entries but lets no OSD be asked makes nobody resign, and the missing right is said', async () => {
+    world = await FenceWorld.open()
+    await world.vm('web', { node: 'n2', power: 'on', run: 'n2' })
+    const { storage, resigned } = await world.reign()
+    storage.script.always('osdEpochs', { error: new Error("Ceph user pvc may not ask OSDs; give it osd 'allow *'") })
+    world.vanish('n2')
+    await world.clock.advance(60_000)
+    expect(resigned).toEqual([])
+    expect((await world.status('web')).run?.node).toBe('n2')
+    expect(world.faultIds()).toContain('FENCE_STUCK:n2')
+    expect((await world.journal('n2')).stuck).toMatch(
+      /does not shut it out yet: .*may not ask OSDs; give it osd 'allow \*'/,
+    )
+  })
+
+  it('that is lost after it took the entries makes the primary resign all the same', async () => {
+    world = await FenceWorld.open()
+    await world.vm('web', { node: 'n2', power: 'on', run: 'n2' })
+    world.osds.lag(2, true)
+    const { storage, resigned } = await world.reign()
+    world.vanish('n2')
+    await world.clock.advance(3000)
+    for (const verb of ['blocklist', 'entries', 'osds', 'osdEpochs'] as const)
+      storage.script.always(verb, { error: new Error('no route to Ceph') })
+    await world.clock.advance(30_000)
+    expect(resigned[0]).toMatch(/cannot write to Ceph: no route to Ceph/)
+  })
+
   it('that nobody can reach is done without, but only with the machine seen to be off', async () => {
     world = await FenceWorld.open()
     await world.vm('web', { node: 'n2', power: 'on', run: 'n2' })

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { ClusterKey } from '../../../src/adapters/crypto/cluster-key.ts'
 import { createPowerVault } from '../../../src/adapters/crypto/power-vault.ts'
+import { FakeCeph } from '../../../src/adapters/fake/ceph.ts'
 import { ManualClock } from '../../../src/adapters/fake/clock.ts'
 import { FakeLog } from '../../../src/adapters/fake/log.ts'
 import { FakePower } from '../../../src/adapters/fake/power.ts'
+import { FakeOsdMap, FakeStorageFence } from '../../../src/adapters/fake/storage-fence.ts'
 import { FakeEnsemble } from '../../../src/adapters/fake/store.ts'
 import { MutableSignal } from '../../../src/base/signal.ts'
 import { createFenceTest } from '../../../src/fence/readiness-test.ts'
@@ -12,7 +14,6 @@ import { LifeId, NodeName } from '../../../src/model/ids.ts'
 import type { PowerAccess } from '../../../src/model/power.ts'
 import { createFaultBoard } from '../../../src/node/faults.ts'
 import type { Reign } from '../../../src/ports/primary.ts'
-import type { StorageFence } from '../../../src/ports/storage-fence.ts'
 import { tree } from '../../../src/schema/tree.ts'
 
 const [hv1, hv2] = [NodeName.parse('hv1'), NodeName.parse('hv2')]
@@ -40,11 +41,12 @@ async function setUp() {
   const faults = createFaultBoard(clock)
   const log = new FakeLog()
   const ceph = { problem: undefined as PvcError | undefined, asked: 0 }
-  const storage: Pick<StorageFence, 'mayBlocklist'> = {
-    async mayBlocklist() {
-      ceph.asked += 1
-      if (ceph.problem) throw ceph.problem
-    },
+  const osds = new FakeOsdMap(new FakeCeph({ clock }))
+  osds.addOsd(0, '10.0.1.1')
+  const storage = new FakeStorageFence(osds)
+  storage.mayBlocklist = async () => {
+    ceph.asked += 1
+    if (ceph.problem) throw ceph.problem
   }
   const hookProblem = new MutableSignal<string | undefined>(undefined)
   const reign: Reign = {
@@ -63,7 +65,7 @@ async function setUp() {
   const readiness = async (node: NodeName) => (await session.get(tree.node(node).readiness))?.value
   const check = async (node: NodeName, name: string) =>
     (await readiness(node))?.checks.find((each) => each.name === name)
-  return { clock, session, power, faults, log, ceph, hookProblem, reign, test, readiness, check }
+  return { clock, session, power, faults, log, ceph, storage, hookProblem, reign, test, readiness, check }
 }
 
 describe('the fence test of the primary', () => {
@@ -120,6 +122,22 @@ describe('the fence test of the primary', () => {
     await clock.advance(30_000)
     expect(seen()).not.toContain('FENCE_NOT_READY:hv1 error')
     expect(seen()).toContain('FENCE_HOOK warning')
+  })
+
+  it('finds out that OSDs may not be asked for their map', async () => {
+    const { clock, test, reign, storage, check, faults } = await setUp()
+    const denied = new PvcError(
+      'PVC_CEPH_FAILED',
+      "Ceph user pvc may not ask OSDs for their map; give it osd 'allow *'",
+    )
+    storage.script.always('osdEpochs', { error: denied })
+    await test.job.run(reign)
+    await clock.advance(30_000)
+    expect(await check(hv2, 'blocklist')).toMatchObject({
+      isOk: false,
+      message: expect.stringContaining("osd 'allow *'"),
+    })
+    expect(faults.list().map(({ id }) => id)).toContain('FENCE_NOT_READY:hv2')
   })
 
   it('stops', async () => {
