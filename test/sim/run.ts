@@ -4,6 +4,7 @@ import { profiles } from './fault/profiles.ts'
 import { makeScript, type Profile, playScript, type Script, SPAN_MS, timeOf } from './fault/script.ts'
 import { CommandOracle } from './oracle/commands.ts'
 import { GuestOracle } from './oracle/guests.ts'
+import { JournalOracle } from './oracle/journals.ts'
 import { ProgressOracle } from './oracle/progress.ts'
 import { RecordOracle } from './oracle/records.ts'
 import { Violation } from './oracle/violation.ts'
@@ -94,6 +95,7 @@ function watch(cluster: Cluster, calmAtMs: number) {
   const guests = new GuestOracle(cluster)
   const writes = new WriteOracle()
   const records = new RecordOracle(cluster)
+  const journals = new JournalOracle(cluster)
   const progress = new ProgressOracle(cluster)
   let broken: unknown
   const keep = (look: () => void) => {
@@ -104,7 +106,11 @@ function watch(cluster: Cluster, calmAtMs: number) {
     }
   }
   // Inside a daemon's call an error would be taken for a failure of the call.
-  servers.onWrite = (...write) => keep(() => records.written(...write))
+  servers.onWrite = (...write) =>
+    keep(() => {
+      records.written(...write)
+      journals.written(...write)
+    })
   servers.onExpired = (session) => keep(() => progress.expired(session))
   const commands = new CommandOracle(cluster)
   cluster.onCommand = (command) => keep(() => commands.begun(command))
@@ -112,6 +118,10 @@ function watch(cluster: Cluster, calmAtMs: number) {
   ceph.onApplied = (write, osd) =>
     keep(() => {
       if (!writes.applied(write, osd)) guests.written(write)
+    })
+  ceph.onLockTaken = (volume, client) =>
+    keep(() => {
+      throw new Violation('S13', `the lock of client ${client} on ${volume} was broken, and it lives and may write`)
     })
   let rightSinceMs: number | undefined
   let lookedAtMs = 0

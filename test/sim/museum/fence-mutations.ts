@@ -150,6 +150,29 @@ export const FENCE_MUTATIONS: readonly Mutation[] = [
     seed: 1,
   },
   {
+    id: 'C12',
+    what: 'fence journals are written over the session of the node, which outlives that of the lease',
+    patches: [
+      {
+        file: 'src/node/start.ts',
+        from: 'const index = createIndex({',
+        to: ';(globalThis.nodeStores ??= new Map()).set(self, store)\n  const index = createIndex({',
+      },
+      {
+        file: 'src/fence/journal-writer.ts',
+        from: 'await this.#reign.session.set(',
+        to: 'await globalThis.nodeStores.get(this.#reign.node).session.value.set(',
+      },
+    ],
+    // hv1 stands still between its look and the opening of a journal; hv3 between its epoch and the journals.
+    script: `
+      at 8000 power-cut hv2 100000
+      at 14084 pause hv1 daemon 1500
+      at 14084 expire hv1 lease
+      from 14084 after hv3 lease.set 1 pause hv3 daemon 3000`,
+    seed: 1,
+  },
+  {
     id: 'C16',
     what: 'a primary whose main session has ended goes on, and fences itself',
     patches: [
@@ -158,6 +181,47 @@ export const FENCE_MUTATIONS: readonly Mutation[] = [
     ],
     // hv1 is the primary under this seed.
     script: 'at 9000 link-cut hv1 zk 30000',
+    seed: 1,
+  },
+  {
+    id: 'C18',
+    what: 'a machine that was reset instead of switched off is waited for, as if it could still go off',
+    patches: [
+      {
+        file: 'src/fence/evidence.ts',
+        from: "if (isRebooted && !has('reboot')) return",
+        to: 'if (isRebooted && journal.seq < 0) return',
+      },
+    ],
+    script: `
+      at 4000 bmc hv2 reset 200000
+      at 4500 isolate hv2 8000
+      at 14500 bmc hv2 dead 200000
+      at 60000 clock hv1 0`,
+    nodes: 3,
+    vms: 1,
+    seed: 1,
+  },
+  {
+    id: 'C20',
+    what: 'recovery breaks every lock it finds, also when somebody else reigns by then',
+    patches: [
+      {
+        file: 'src/fence/recovery/apply.ts',
+        from: 'addresses.includes(clientIp(lock.address))',
+        to: 'addresses.length > 0 && clientIp(lock.address) !== ""',
+      },
+      {
+        file: 'src/fence/recovery/apply.ts',
+        from: 'const done = await irreversible(',
+        to: "const done = await (async (_, work) => ({ kind: 'done', value: await work() }))(",
+      },
+    ],
+    // What holds the volumes is only told when the next primary has long recovered them.
+    script: `
+      at 8000 power-cut hv2 100000
+      at 8000 late-command hv1 ceph.locks 12000
+      at 14835 link-cut hv1 lease 12000`,
     seed: 1,
   },
 ]

@@ -16,8 +16,11 @@ const MAX_RUNS = 6
 type Line = { readonly seed: number; readonly steps: number; readonly violation?: { readonly id: string } }
 
 /** Runs so many seeds, or until one breaks something. */
-async function play(program: string, { id, profile, script, seed }: Mutation, runs: number): Promise<readonly Line[]> {
+async function play(program: string, mutation: Mutation, runs: number): Promise<readonly Line[]> {
+  const { id, profile, script, nodes, vms, seed } = mutation
   const args = [program, '--json', '--first', '--seed', String(seed), '--steps', String(MAX_STEPS)]
+  if (nodes !== undefined) args.push('--nodes', String(nodes))
+  if (vms !== undefined) args.push('--vms', String(vms))
   if (profile !== undefined) args.push('--profile', profile, '--runs', String(runs))
   if (script !== undefined) {
     const file = `${program}.${id}.script`

@@ -9,6 +9,9 @@ export type Mutation = {
   /** The mixture of deeds under which it shows, or the deeds themselves where they meet too rarely to wait for. */
   readonly profile?: string
   readonly script?: string
+  /** Size of the cluster, where the seed shall not say it: in a small one more time passes within the same steps. */
+  readonly nodes?: number
+  readonly vms?: number
   /** Runs have the seeds from this one on. */
   readonly seed: number
 }

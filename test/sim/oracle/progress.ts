@@ -3,6 +3,7 @@
 import type { Cluster as ClusterDocument } from '../../../src/model/cluster.ts'
 import type { VmStatus } from '../../../src/model/domain.ts'
 import type { FenceJournal } from '../../../src/model/fence.ts'
+import type { NodeStatus } from '../../../src/model/node.ts'
 import type { Cluster } from '../world/cluster.ts'
 import type { ServerSession } from '../zookeeper/servers.ts'
 import { Violation } from './violation.ts'
@@ -17,8 +18,12 @@ const HEALTHY_MS = 3000
 const UNDISTURBED_MS = 5000
 /** What nobody has seen to after this time is not seen to at all. */
 const LASTING_MS = 60_000
+/** A machine that was booted anew is proof by itself, and only has to be shut out. */
+const UNPROVEN_MS = 30_000
 /** Looking at every event would be most of the work. */
 const LOOK_EVERY_MS = 200
+
+type Wrong = { readonly node: string; readonly what: string; readonly lastingMs?: number }
 
 export class ProgressOracle {
   readonly #cluster: Cluster
@@ -77,14 +82,14 @@ export class ProgressOracle {
     const wrong = canAct ? this.#wrong().filter(({ node }) => areOthersCalm(node)) : []
     for (const what of this.#wrongSinceMs.keys())
       if (!wrong.some((each) => each.what === what)) this.#wrongSinceMs.delete(what)
-    for (const { what } of wrong) {
+    for (const { what, lastingMs = LASTING_MS } of wrong) {
       const sinceMs = this.#wrongSinceMs.get(what) ?? engine.nowMs
       this.#wrongSinceMs.set(what, sinceMs)
-      if (engine.nowMs - sinceMs > LASTING_MS) throw new Violation('S7', `${what} since ${sinceMs} ms`)
+      if (engine.nowMs - sinceMs > lastingMs) throw new Violation('S7', `${what} since ${sinceMs} ms`)
     }
   }
 
-  #wrong(): readonly { readonly node: string; readonly what: string }[] {
+  #wrong(): readonly Wrong[] {
     const { hosts, vms, ceph, servers, engine, daemons } = this.#cluster
     const read = <T>(path: string) => {
       const text = servers.tree.get(path)?.text
@@ -106,8 +111,15 @@ export class ProgressOracle {
     const waiting = hosts.flatMap(({ name, disturbedAtMs, libvirtd }) => {
       const isFree = engine.nowMs - disturbedAtMs > UNDISTURBED_MS && libvirtd.isUp && daemons.has(name) && !isOn
       const isBack = isFree && servers.tree.get(`/nodes/${name}/alive`) !== undefined
-      const isOpen = isBack && journals.get(name)?.state !== 'closed'
-      return isOpen ? [{ node: name, what: `${name} is back and waits for the end of its fence` }] : []
+      const journal = journals.get(name)
+      if (!isBack || journal?.state === 'closed') return []
+      const isRebooted =
+        journal?.state === 'open' && read<NodeStatus>(`/nodes/${name}/status`)?.bootId !== journal.bootId
+      const unproven = `${name} was booted anew, and the life before is not proven over`
+      return [
+        { node: name, what: `${name} is back and waits for the end of its fence` },
+        ...(isRebooted ? [{ node: name, what: unproven, lastingMs: UNPROVEN_MS }] : []),
+      ]
     })
     return [...records, ...shutOut, ...waiting]
   }

@@ -11,6 +11,8 @@ import type {
   FakeWriteStamp,
 } from '../../../src/adapters/fake/ceph-image.ts'
 import type { Clock } from '../../../src/base/clock.ts'
+import type { VolumeRef } from '../../../src/model/ids.ts'
+import type { VolumeLock } from '../../../src/model/storage.ts'
 import type { StorageFence } from '../../../src/ports/storage-fence.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Random } from '../engine/random.ts'
@@ -38,6 +40,8 @@ const MAP_LAG_MS = [1, 800] as const
 export class SimCeph extends FakeCeph {
   /** Told of every applied write, with the number of the OSD that applied it: each holds a part of every image. */
   onApplied: (write: FakeWrite, osd: number) => void = () => undefined
+  /** Told of a lock that was taken from a client that lives and is not shut out. */
+  onLockTaken: (volume: string, client: string) => void = () => undefined
   /** Longest time until an OSD learns of a map; raised by a fault. */
   lagMs: number = MAP_LAG_MS[1]
   /** Writes to the pool wait: too few OSDs, or the network of all of them is away. */
@@ -121,6 +125,23 @@ export class SimCeph extends FakeCeph {
     this.#newMap()
     this.#watchAgain()
     this.changed()
+  }
+
+  override evictLocker(volume: VolumeRef, lock: VolumeLock, expireS: number): Promise<void> {
+    this.#judgeBreaking(volume, lock)
+    return super.evictLocker(volume, lock, expireS)
+  }
+
+  override breakLock(volume: VolumeRef, lock: VolumeLock): Promise<void> {
+    this.#judgeBreaking(volume, lock)
+    return super.breakLock(volume, lock)
+  }
+
+  #judgeBreaking(volume: VolumeRef, { lockId }: VolumeLock): void {
+    const held = this.#images.find(({ name }) => name === volume)?.lock
+    if (held === undefined || held.lockId !== lockId) return
+    const { state, address } = held.client
+    if (state === 'alive' && !this.isBlocklisted(address)) this.onLockTaken(volume, address)
   }
 
   /** Remembers a volume, to drop the watches of clients that are blocklisted. */
