@@ -1,5 +1,6 @@
 /** Everything that can be done to a cluster, by name: by fate, by an operator, by a clumsy third party. */
 import type { FakeHypervisorVerb } from '../../../src/adapters/fake/hypervisor.ts'
+import { runJob } from '../world/job.ts'
 import type { Deed } from './deed.ts'
 import { fenceDeeds } from './fence-deeds.ts'
 import { nodeDeeds } from './node-deeds.ts'
@@ -32,6 +33,14 @@ const operatorDeeds: Readonly<Record<string, Deed>> = {
   wish: {
     random: (random, { hosts }) => [random.pick(hosts).name, random.pick(['flush', 'ready'])],
     act: ({ api }, [node = '', wanted]) => void api.node(node, wanted as 'flush'),
+  },
+  /** job VM MS: a job writes its volume that long, while it is off. Only in scripts: the product starts none yet */
+  job: {
+    random: (random, cluster) => [vmOf(random, cluster), String(random.durationMs(SECOND, 20 * SECOND))],
+    act: (cluster, [name = '', ms]) => {
+      const vm = cluster.vms.find((each) => each.name === name)
+      if (vm) void runJob(cluster, vm, Number(ms))
+    },
   },
   /** redefine VM NODE: removed, and defined again under the same UUID */
   redefine: {

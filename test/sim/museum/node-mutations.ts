@@ -156,4 +156,21 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     script: 'at 9000 kill hv2',
     seed: 1,
   },
+  {
+    id: 'C19',
+    what: 'a node does not see that a job holds the record, and starts the VM beside it',
+    patches: [
+      {
+        file: DECIDE,
+        from: 'record.life === o.life && record.holder === null',
+        to: 'record.life === o.life',
+      },
+    ],
+    script: `
+      at 6000 power vm2 stop
+      at 9000 job vm2 12000
+      at 11000 power vm2 start
+      at 60000 clock hv1 0`,
+    seed: 1,
+  },
 ]

@@ -1,6 +1,6 @@
 /** The operator and the API: the real operations over a connection and an index of their own. */
 import { fakeRuleChecker } from '../../../src/adapters/fake/rule-checker.ts'
-import { isVmSpec } from '../../../src/model/domain.ts'
+import { isVmSpec, type RunRecord } from '../../../src/model/domain.ts'
 import { errorChain, PvcError } from '../../../src/model/errors.ts'
 import { NodeName, VmUuid } from '../../../src/model/ids.ts'
 import { initialiseCluster } from '../../../src/operations/cluster.ts'
@@ -28,6 +28,8 @@ import { simLog } from '../engine/log.ts'
 import type { SimProcess } from '../engine/process.ts'
 
 const POLICY = {} as const
+/** The one job there is. */
+const JOB = 'job-1'
 
 export type ApiOptions = {
   readonly engine: Engine
@@ -110,6 +112,41 @@ export class Api {
       isConfirmed = on && (await untilMaintenanceAcknowledged(this.#deps, cluster)) === 'confirmed'
     })
     return isConfirmed
+  }
+
+  /** A job takes the run record of a VM that is off, at the VM's node. @returns undefined when somebody holds it */
+  async holdForJob(vm: VmUuid): Promise<{ readonly node: NodeName; readonly seq: number } | undefined> {
+    const spec = this.#index.get(tree.vm(vm).spec)?.value
+    const life = isVmSpec(spec) ? this.#index.get(tree.node(spec.node).status)?.value.life : undefined
+    if (!isVmSpec(spec) || life === undefined) return undefined
+    const { node } = spec
+    const seq = await this.#setRecord(vm, (run) => (run === null ? { node, life, holder: JOB } : undefined))
+    return seq === undefined ? undefined : { node, seq }
+  }
+
+  /** The job is done. */
+  async releaseFromJob(vm: VmUuid): Promise<void> {
+    await this.#setRecord(vm, (run) => (run?.holder === JOB ? null : undefined))
+  }
+
+  /** By compare-and-set. @returns its new seq, or undefined when it was not changed */
+  async #setRecord(
+    vm: VmUuid,
+    change: (run: RunRecord | null) => RunRecord | null | undefined,
+  ): Promise<number | undefined> {
+    try {
+      const session = await this.#options.store.connected(10_000)
+      const { status: key } = tree.vm(vm)
+      const before = await session.get(key)
+      const run = before === undefined ? undefined : change(before.value.run)
+      if (before === undefined || run === undefined) return undefined
+      const seq = before.value.seq + 1
+      await session.set(key, { ...before.value, seq, run }, before.version)
+      return seq
+    } catch (error) {
+      if (error instanceof PvcError) return undefined
+      throw error
+    }
   }
 
   /** Whether the VM is wanted on, as the store has it. */
