@@ -101,6 +101,7 @@ describe('links', () => {
   it.each([
     ...operatorPages.map(({ name }) => `docs/${name}`),
     'docs/generated/errors.md',
+    ...readdirSync(join(repositoryRoot, 'docs/decisions')).map((name) => `docs/decisions/${name}`),
     'README.md',
     'ARCHITECTURE.md',
     'CONTRIBUTING.md',
