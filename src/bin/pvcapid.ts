@@ -22,6 +22,7 @@ import { errorChain, hasCode, PvcError } from '../model/errors.ts'
 import { AuditLog } from '../operations/audit.ts'
 import { initialiseCluster } from '../operations/cluster.ts'
 import { apiCollections } from '../operations/collections.ts'
+import { configuredHostNetworks } from '../operations/host-networks.ts'
 import { PoolStatsCache } from '../operations/pool-stats.ts'
 import { StreamFollowers } from '../operations/stream-followers.ts'
 import type { ConsoleDoor } from '../ports/console-door.ts'
@@ -129,7 +130,9 @@ async function serve(config: LoadedConfig): Promise<number> {
   const { underlayMtu, bridgeMtu } = config.network
   const defaults = { maxDowntimeMs: config.migration.maxDowntimeMs, underlayMtu, bridgeMtu }
   const rules = createRuleChecker()
-  const operations = { store, index, ceph, poolStats, rules, clock, log: log.child({ component: 'api' }), defaults }
+  const hostNetworks = configuredHostNetworks(config)
+  const part = log.child({ component: 'api' })
+  const operations = { store, index, ceph, poolStats, rules, clock, log: part, hostNetworks, defaults }
   const audit = new AuditLog(operations)
   const followers = new StreamFollowers(operations)
   const deps: ApiDeps = {

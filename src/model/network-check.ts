@@ -20,14 +20,17 @@ const MIN_MTU = 576
 /** IPv6 does not work with less. */
 const MIN_MTU_IP6 = 1280
 
+/** Addresses of the hosts themselves, and whose they are: `the hosts' cluster network`. */
+export type HostNetwork = { readonly what: string; readonly subnet: Subnet }
+
 export type NetworkSurroundings = {
   /** All networks there are; the one that is changed is known by its number. */
   readonly others: readonly Network[]
   /** Largest packet of the underlay of managed networks, and of the device of bridged ones. */
   readonly underlayMtu: number
   readonly bridgeMtu: number
-  /** Networks of the hosts themselves, which a guest network must not hide. */
-  readonly reserved: readonly { readonly name: string; readonly network: string }[]
+  /** What a guest network must not hide: a node would send to its guests what belongs to other hosts. */
+  readonly reserved: readonly HostNetwork[]
 }
 
 /** Every problem of a definition; none: it is acceptable. */
@@ -140,12 +143,16 @@ function overlapProblems(
   others: readonly Network[],
   reserved: NetworkSurroundings['reserved'],
 ): NetworkProblem[] {
-  const taken = [
-    ...reserved.map(({ name, network: text }) => ({ who: `the ${name} network`, subnet: parseSubnet(text) })),
-    ...others.flatMap(({ vni, ip4, ip6 }) =>
-      [ip4, ip6].map((part) => ({ who: `network ${vni}`, subnet: parseSubnet(part?.network ?? '') })),
-    ),
-  ]
+  const taken = others.flatMap(({ vni, ip4, ip6 }) =>
+    [ip4, ip6].flatMap((part) => {
+      const subnet = parseSubnet(part?.network ?? '')
+      return subnet === undefined ? [] : [{ subnet, text: `overlaps with ${formatSubnet(subnet)} of network ${vni}` }]
+    }),
+  )
+  const hidden = reserved.map(({ what, subnet }) => ({
+    subnet,
+    text: `would hide ${formatSubnet(subnet)}, ${what}, from the nodes; choose a network that the hosts do not use`,
+  }))
   return (
     [
       ['ip4_network', network.ip4],
@@ -153,10 +160,8 @@ function overlapProblems(
     ] as const
   ).flatMap(([argument, part]) => {
     const own = parseSubnet(part?.network ?? '')
-    if (own === undefined) return []
-    const other = taken.find(({ subnet }) => subnet !== undefined && overlaps(own, subnet))
-    if (other?.subnet === undefined) return []
-    return [problem(argument, `overlaps with ${formatSubnet(other.subnet)} of ${other.who}`)]
+    const other = own && [...hidden, ...taken].find(({ subnet }) => overlaps(own, subnet))
+    return other === undefined ? [] : [problem(argument, other.text)]
   })
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { PvcError } from '../model/errors.ts'
+import type { HostNetwork } from '../model/network-check.ts'
 import type { Ceph } from '../ports/ceph.ts'
 import type { Log } from '../ports/log.ts'
 import type { RuleChecker } from '../ports/packet-filter.ts'
@@ -18,6 +19,8 @@ export type OperationsDeps = {
   readonly rules: RuleChecker
   readonly clock: Clock
   readonly log: Log
+  /** What the configuration says of the hosts' own networks, see `configuredHostNetworks`. */
+  readonly hostNetworks: readonly HostNetwork[]
   /** What the configuration says where a request does not. */
   readonly defaults: { readonly maxDowntimeMs: number; readonly underlayMtu: number; readonly bridgeMtu: number }
 }

@@ -1,12 +1,18 @@
 import { hasCode, PvcError } from '../model/errors.ts'
 import { addressAt, addressFamily, normalAddress, parseSubnet } from '../model/ip.ts'
 import { type Network, NO_ACLS, Vni } from '../model/network.ts'
-import { type NetworkProblem, networkProblems } from '../model/network-check.ts'
+import {
+  type HostNetwork,
+  type NetworkProblem,
+  type NetworkSurroundings,
+  networkProblems,
+} from '../model/network-check.ts'
 import type { StoreSession, Versioned } from '../ports/store.ts'
 import { tree } from '../schema/tree.ts'
 import { readNetworks } from '../view/networks.ts'
 import { connectedSession, type OperationsDeps, seeOwnRemoval, seeOwnWrite } from './deps.ts'
 import { editDocument } from './edit.ts'
+import { nodeHostNetworks } from './host-networks.ts'
 import { networkNotFound, networkUsers, requireNetwork } from './network-view.ts'
 
 /** What a client says of a network; undefined leaves it as it is, an empty text clears it. */
@@ -38,7 +44,7 @@ export async function addNetwork(
 ): Promise<Network> {
   const session = connectedSession(deps)
   const network = editNetwork(blankNetwork(Vni.parse(vni), type, change.description), change)
-  refuseProblems(deps, network, readNetworks(deps.index))
+  refuseProblems(deps, network, { others: readNetworks(deps.index), reserved: reservedNetworks(deps) })
   const keys = tree.network(network.vni)
   try {
     await session.create(keys.spec, network)
@@ -59,7 +65,10 @@ export async function modifyNetwork(deps: OperationsDeps, vni: number, change: N
   const { vni: number } = requireNetwork(deps.index, vni)
   return editDocument(deps, tree.network(number).spec, `Network '${vni}'`, (network) => {
     const next = editNetwork(network, change)
-    refuseProblems(deps, next, readNetworks(deps.index))
+    // Hosts may have got addresses in a network that was there first; it can still be changed in other ways.
+    const isMoved = next.ip4?.network !== network.ip4?.network || next.ip6?.network !== network.ip6?.network
+    const reserved = isMoved ? reservedNetworks(deps) : []
+    refuseProblems(deps, next, { others: readNetworks(deps.index), reserved })
     return { ...next, generation: network.generation + 1 }
   })
 }
@@ -169,10 +178,18 @@ function orphans(change: NetworkChange, names: readonly (keyof NetworkChange)[])
 
 const BROKEN_IP4: Network['ip4'] = { network: '', gateway: null, dhcp: null }
 
-function refuseProblems(deps: OperationsDeps, network: Network, others: readonly Network[]): void {
+function refuseProblems(
+  deps: OperationsDeps,
+  network: Network,
+  around: Pick<NetworkSurroundings, 'others' | 'reserved'>,
+): void {
   const { underlayMtu, bridgeMtu } = deps.defaults
-  const problems = networkProblems(network, { others, underlayMtu, bridgeMtu, reserved: [] })
+  const problems = networkProblems(network, { ...around, underlayMtu, bridgeMtu })
   if (problems.length > 0) throw problemsError(problems)
+}
+
+function reservedNetworks(deps: OperationsDeps): readonly HostNetwork[] {
+  return [...deps.hostNetworks, ...nodeHostNetworks(deps.index)]
 }
 
 /** @throws PVC_OBJECT_EXISTS when a network that was added earlier, unseen by us, does not go with ours */

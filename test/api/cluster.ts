@@ -27,6 +27,7 @@ import type { StoreSession } from '../../src/ports/store.ts'
 import type { Key } from '../../src/schema/key.ts'
 import { tree } from '../../src/schema/tree.ts'
 import { createIndex, type Index } from '../../src/view/index.ts'
+import { CONFIGURED } from './configured.ts'
 
 export type Reply = { readonly status: number; readonly body: unknown; readonly headers: Record<string, unknown> }
 
@@ -186,8 +187,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
   const index = createIndex({ store, clock, log, collections: main, more: others })
   await index.ready(1000)
   const poolStats = new PoolStatsCache({ ceph, clock, log })
-  const defaults = { maxDowntimeMs: 300, underlayMtu: 1500, bridgeMtu: 1500 }
-  const operations = { store, index, ceph, poolStats, rules: fakeRuleChecker, clock, log, defaults }
+  const operations = { store, index, ceph, poolStats, rules: fakeRuleChecker, clock, log, ...CONFIGURED }
   const deps: ApiDeps = {
     ...operations,
     audit: new AuditLog(operations),

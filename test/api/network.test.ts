@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { NodeName } from '../../src/model/ids.ts'
 import { MAX_VNI } from '../../src/model/network.ts'
+import { tree } from '../../src/schema/tree.ts'
 import { define, startCluster, type TestCluster, vmXml } from './cluster.ts'
 
 let cluster: TestCluster
@@ -116,6 +118,38 @@ describe('networks', () => {
       domain: expect.stringContaining('already that of network 900'),
       ip4_network: expect.stringContaining('overlaps with 10.9.0.0/24 of network 900'),
     })
+  })
+
+  it.each([
+    ['10.0.1.0/24', "10.0.1.0/24, the hosts' cluster network"],
+    ['10.0.0.0/14', "10.0.1.0/24, the hosts' cluster network"],
+    ['10.0.2.0/30', '10.0.2.1/32, a storage address of node hv1'],
+    ['10.0.3.0/24', '10.0.3.1/32, a ZooKeeper server'],
+  ])('do not hide the hosts from each other (%s)', async (network, text) => {
+    const hidden = { ip4_network: network, ip4_gateway: '', dhcp4: 'no', dhcp4_start: '', dhcp4_end: '' }
+    const { status, body } = await add(hidden)
+    expect(status).toBe(400)
+    expect(messages(body)['ip4_network']).toBe(
+      `ip4_network would hide ${text}, from the nodes; choose a network that the hosts do not use`,
+    )
+    await add()
+    const change = await cluster.call('PUT', '/network/900', hidden)
+    expect(messages(change.body)['ip4_network']).toContain(text)
+    expect((await cluster.call('GET', '/network/900')).body).toMatchObject([{ ip4: { network: '10.9.0.0/24' } }])
+  })
+
+  it('do not hide them in IPv6 either', async () => {
+    const { body } = await add({ ip6_network: 'fd00:f::/64' })
+    expect(messages(body)['ip6_network']).toContain("fd00:f::/64, the hosts' upstream network")
+    expect((await add({ ip6_network: 'fd00:e::/64' })).status).toBe(200)
+  })
+
+  it('can be changed in other ways when hosts got addresses in them later', async () => {
+    await add()
+    await cluster.change(tree.node(NodeName.parse('hv1')).status, (node) => ({ ...node, clusterAddr: '10.9.0.77' }))
+    expect((await cluster.call('PUT', '/network/900', { description: 'b' })).status).toBe(200)
+    const { body } = await cluster.call('PUT', '/network/900', { ip4_network: '10.9.0.0/23' })
+    expect(messages(body)['ip4_network']).toContain('the cluster address of node hv1')
   })
 
   it('are changed only where something is given; empty clears', async () => {

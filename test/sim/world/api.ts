@@ -63,6 +63,7 @@ export class Api {
       rules: fakeRuleChecker,
       clock,
       log,
+      hostNetworks: [],
       defaults: { maxDowntimeMs: 300, underlayMtu: 1500, bridgeMtu: 1500 },
     }
   }
