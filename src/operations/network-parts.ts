@@ -10,13 +10,31 @@ import {
   type Network,
   type NetworkAcls,
   NO_ACLS,
+  type Vni,
 } from '../model/network.ts'
+import type { StoreSession } from '../ports/store.ts'
 import { tree } from '../schema/tree.ts'
 import { readReservations } from '../view/networks.ts'
 import { connectedSession, type OperationsDeps, seeOwnRemoval, seeOwnWrite } from './deps.ts'
 import { editDocument } from './edit.ts'
 import { requireNetwork } from './network-view.ts'
 import { argumentError } from './plan.ts'
+
+/**
+ * What lies below the specification of a network. Whoever adds a network may die before it is made, so every change of the
+ * network makes what is missing. @throws PVC_OBJECT_CONFLICT when the network is being removed
+ */
+export async function ensureParts(session: StoreSession, vni: Vni): Promise<void> {
+  const keys = tree.network(vni)
+  try {
+    await session.ensure([keys.reservations.path, keys.leases.path])
+    if ((await session.get(keys.acls)) === undefined) await session.create(keys.acls, NO_ACLS)
+  } catch (error) {
+    if (hasCode(error, 'PVC_STORE_EXISTS')) return
+    if (!hasCode(error, 'PVC_STORE_MISSING')) throw error
+    throw new PvcError('PVC_OBJECT_CONFLICT', `Network '${vni}' was removed meanwhile`, { cause: error })
+  }
+}
 
 /** Gives a guest a fixed address. @throws PVC_ARGUMENT_INVALID, PVC_OBJECT_EXISTS, PVC_OBJECT_NOT_FOUND */
 export async function addReservation(
@@ -35,6 +53,7 @@ export async function addReservation(
   const twin = readReservations(deps.index, network.vni).find((each) => each.address === address && each.mac !== mac)
   if (twin !== undefined) throw argumentError('ipaddress', `is already reserved for ${twin.mac}`)
   const reservation: DhcpReservation = { mac, address, hostname }
+  await ensureParts(session, network.vni)
   try {
     await session.create(keys.reservations.child(mac), reservation)
   } catch (error) {
@@ -104,6 +123,7 @@ export async function addAcl(
   if (!/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,127}$/.test(rule.description))
     throw argumentError('description', 'must be up to 128 letters, digits, spaces, dots, underscores or hyphens')
   await refuseRule(deps, network, direction, rule)
+  await ensureParts(connectedSession(deps), network.vni)
   return editDocument(deps, tree.network(network.vni).acls, `Rules of network '${vni}'`, (acls) => {
     if ([...acls.in, ...acls.out].some(({ description }) => description === rule.description))
       throw new PvcError('PVC_OBJECT_EXISTS', `A rule '${rule.description}' exists already in network '${vni}'`)

@@ -1,6 +1,6 @@
 import { hasCode, PvcError } from '../model/errors.ts'
 import { addressAt, addressFamily, normalAddress, parseSubnet } from '../model/ip.ts'
-import { type Network, NO_ACLS, Vni } from '../model/network.ts'
+import { type Network, Vni } from '../model/network.ts'
 import {
   type HostNetwork,
   type NetworkProblem,
@@ -13,6 +13,7 @@ import { readNetworks } from '../view/networks.ts'
 import { connectedSession, type OperationsDeps, seeOwnRemoval, seeOwnWrite } from './deps.ts'
 import { editDocument } from './edit.ts'
 import { nodeHostNetworks } from './host-networks.ts'
+import { ensureParts } from './network-parts.ts'
 import { networkNotFound, networkUsers, requireNetwork } from './network-view.ts'
 
 /** What a client says of a network; undefined leaves it as it is, an empty text clears it. */
@@ -54,8 +55,7 @@ export async function addNetwork(
     throw error
   }
   await refuseLater(deps, session, network)
-  await session.ensure([keys.reservations.path, keys.leases.path])
-  await createAcls(session, network.vni)
+  await ensureParts(session, network.vni)
   await seeOwnWrite(deps, keys.spec, 0n)
   return network
 }
@@ -63,6 +63,7 @@ export async function addNetwork(
 /** Changes what is given. @throws PVC_ARGUMENT_INVALID with every problem, PVC_OBJECT_NOT_FOUND, PVC_OBJECT_CONFLICT */
 export async function modifyNetwork(deps: OperationsDeps, vni: number, change: NetworkChange): Promise<Network> {
   const { vni: number } = requireNetwork(deps.index, vni)
+  await ensureParts(connectedSession(deps), number)
   return editDocument(deps, tree.network(number).spec, `Network '${vni}'`, (network) => {
     const next = editNetwork(network, change)
     // Hosts may have got addresses in a network that was there first; it can still be changed in other ways.
@@ -212,12 +213,4 @@ function problemsError(problems: readonly NetworkProblem[]): PvcError {
   const sentences = problems.map(({ argument, text }): [string, string] => [argument, `${argument} ${text}`])
   const message = sentences.map(([, sentence]) => sentence).join('; ')
   return new PvcError('PVC_ARGUMENT_INVALID', message, { details: { arguments: Object.fromEntries(sentences) } })
-}
-
-async function createAcls(session: StoreSession, vni: Vni): Promise<void> {
-  try {
-    await session.create(tree.network(vni).acls, NO_ACLS)
-  } catch (error) {
-    if (!hasCode(error, 'PVC_STORE_EXISTS')) throw error
-  }
 }

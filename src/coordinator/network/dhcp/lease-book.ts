@@ -129,10 +129,22 @@ async function writeEvent(session: StoreSession, vni: Vni, event: LeaseEvent): P
       return
     }
     if (event.serverDuid !== undefined) await put(session, keys.dhcpState, { serverDuid: event.serverDuid })
-    await put(session, keys.leases.child(event.lease.address), event.lease)
+    await putLease(session, vni, event.lease)
   } catch (error) {
-    // The network is being removed, or the lease is gone already: nothing is left to be written.
+    // The network is removed, or the lease is gone already: nothing is left to be written.
     if (!hasCode(error, 'PVC_STORE_MISSING')) throw error
+  }
+}
+
+/** Whoever added the network may have died before it made the directory. @throws PVC_STORE_MISSING when there is no such network */
+async function putLease(session: StoreSession, vni: Vni, lease: DhcpLease): Promise<void> {
+  const { leases } = tree.network(vni)
+  try {
+    await put(session, leases.child(lease.address), lease)
+  } catch (error) {
+    if (!hasCode(error, 'PVC_STORE_MISSING')) throw error
+    await session.ensure([leases.path])
+    await put(session, leases.child(lease.address), lease)
   }
 }
 

@@ -116,6 +116,15 @@ describe('leases', () => {
     await role.stop()
   })
 
+  it('of a network that was added by half are kept all the same', async () => {
+    const { world, servers, role, leases } = await start([managedNetwork(100)])
+    await world.session.remove(tree.network(Vni.parse(100)).leases.path)
+    servers.book?.note(100, kept('10.0.100.100', 1000))
+    await world.clock.advance(10)
+    expect(await leases()).toHaveLength(1)
+    await role.stop()
+  })
+
   it('told at the very end are written before the reign is given up', async () => {
     const { world, servers, role, leases } = await start([managedNetwork(100)])
     servers.lastWord = kept('10.0.100.100', 1000)
