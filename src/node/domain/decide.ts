@@ -1,7 +1,7 @@
 import { isVmSpec, type VmSpec, type VmStatus } from '../../model/domain.ts'
 import type { StatusPatch } from './action.ts'
 import { decision, type VmDecision, type VmProblem } from './decision.ts'
-import { nextStartAtMs, recentStarts, START_LIMIT, type VmMemory, wishKey } from './memory.ts'
+import { countStart, forgetStarts, nextStartAtMs, recentStarts, START_LIMIT, type VmMemory, wishKey } from './memory.ts'
 import { decideSource, decideSourceGone, departure } from './move-source.ts'
 import { decideCopyHere, decideExpect, decideNoCopy, isToBeAdopted, migrationHere } from './move-target.ts'
 import type { HigherSeq, LocalDomain, VmObservation } from './observation.ts'
@@ -64,7 +64,7 @@ function isMarked(domain: LocalDomain, life: string, seq: number): boolean {
 /** A new wish clears the crash counter and the last failure. */
 function freshenMemory(o: VmObservation): VmMemory {
   const key = isVmSpec(o.spec) ? wishKey(o.spec) : ''
-  const memory = key === o.memory.wishKey ? o.memory : { ...o.memory, wishKey: key, startsAtMs: [], failure: undefined }
+  const memory = key === o.memory.wishKey ? o.memory : { ...forgetStarts(o.memory), wishKey: key }
   return { ...memory, createSinceMs: o.isCreateOutstanding ? (memory.createSinceMs ?? o.nowMs) : undefined }
 }
 
@@ -103,13 +103,7 @@ function decideRunning(o: VmObservation, domain: LocalDomain, status: VmStatus, 
   const isRestart = spec !== undefined && spec.wishes.restart > status.done.restart
   if (isStopNow) return decision(memory, { kind: 'destroy', why: 'an immediate stop was asked for' })
   if (isRestart || spec.power !== 'on' || departure(o, status) === 'shutdown') return decideStopping(o, status, memory)
-  const settled: VmMemory = {
-    ...memory,
-    shutdown: undefined,
-    orphanSinceMs: undefined,
-    isExitUnclean: true,
-    failure: undefined,
-  }
+  const settled: VmMemory = { ...countStart(memory), shutdown: undefined, orphanSinceMs: undefined }
   const problems: VmProblem[] = []
   if (domain.isPaused && domain.reason === 'ioerror') {
     const message = `VM ${spec.name} is paused by a storage error; look at Ceph, then restart the VM.`
@@ -171,16 +165,28 @@ function decideStart(o: VmObservation, spec: VmSpec, status: VmStatus, memory: V
       reason ?? `The guest ended ${starts.length} times within 10 minutes; see its console and the QEMU log.`
     return decideFail(o, spec, status, memory, failedReason)
   }
+  const problems = startProblems(spec, memory)
   if (reason !== undefined && status.failedReason !== reason) {
-    return decision(memory, { kind: 'write', why: 'a start failed', patch: { failedReason: reason } })
+    const patch = { failedReason: reason }
+    return decision(memory, { kind: 'write', why: 'a start failed', patch }, undefined, problems)
   }
-  const waitMs = nextStartAtMs(starts) - o.nowMs
-  if (waitMs > 0) return decision(memory, undefined, waitMs)
+  const waitMs = nextStartAtMs(starts, memory.tries) - o.nowMs
+  if (waitMs > 0) return decision(memory, undefined, waitMs, problems)
   const mark = { life: o.life, seq: status.seq }
+  const tries = { times: memory.tries.times + 1, latestAtMs: o.nowMs }
   return decision(
-    { ...memory, startsAtMs: [...starts, o.nowMs], startedGeneration: spec.generation, createSinceMs: o.nowMs },
+    { ...memory, startsAtMs: starts, tries, startedGeneration: spec.generation, createSinceMs: o.nowMs },
     { kind: 'start', mark, spec, isExitUnclean: memory.isExitUnclean },
+    undefined,
+    problems,
   )
+}
+
+/** A start that does not come about is tried without end, for it may be Ceph that is away: so it must be said. */
+function startProblems(spec: VmSpec, { failure, tries }: VmMemory): readonly VmProblem[] {
+  if (failure === undefined || tries.times < 2) return []
+  const message = `VM ${spec.name} could not be started and is tried again until it can be: ${failure.reason}`
+  return [{ id: 'VM_START_WAITS', message }]
 }
 
 function decideFail(o: VmObservation, spec: VmSpec, status: VmStatus, memory: VmMemory, reason: string): VmDecision {

@@ -1,7 +1,7 @@
 import { unreachable } from '../../base/assert.ts'
 import type { VmPhase, VmStatus } from '../../model/domain.ts'
 import type { ActionOutcome, StatusPatch, VmAction } from './action.ts'
-import type { VmMemory } from './memory.ts'
+import { countStart, type VmMemory } from './memory.ts'
 
 /** The status after a patch. seq is raised exactly when the record changes hands. */
 export function applyPatch(status: VmStatus, patch: StatusPatch, wallMs: number): VmStatus {
@@ -16,7 +16,7 @@ export function rememberOutcome(memory: VmMemory, action: VmAction, outcome: Act
   if (action.kind !== 'start') return memory
   switch (outcome.kind) {
     case 'done':
-      return { ...memory, failure: undefined, isExitUnclean: true }
+      return countStart(memory)
     case 'overtaken':
       return memory
     case 'retryable':

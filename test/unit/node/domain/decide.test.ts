@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { VmAction } from '../../../../src/node/domain/action.ts'
 import { decideVm } from '../../../../src/node/domain/decide.ts'
 import type { VmObservation } from '../../../../src/node/domain/observation.ts'
+import { rememberOutcome } from '../../../../src/node/domain/patch.ts'
 import { LIFE, MINE, memory, OLD_LIFE, OTHER, observation, RUNNING, SELF, spec, status, UUID } from './fixtures.ts'
 
 const off = spec({ power: 'off' })
@@ -176,7 +177,8 @@ describe('decideVm', () => {
       const decision = decideVm(o)
       waits.push(decision.action === undefined ? (decision.wakeInMs ?? -1) : word(decision.action))
       const nowMs = o.nowMs + (decision.action === undefined ? (decision.wakeInMs ?? 0) : 0)
-      o = { ...o, nowMs, memory: decision.memory }
+      const { action, memory: after } = decision
+      o = { ...o, nowMs, memory: action === undefined ? after : rememberOutcome(after, action, { kind: 'done' }) }
       if (word(decision.action) === 'write failed') break
     }
     expect(waits).toEqual([
@@ -198,9 +200,32 @@ describe('decideVm', () => {
     ]) // prettier-ignore
   })
 
+  it('never gives up a start that does not come about: it waits up to a minute between tries, and says for what', () => {
+    const reason = 'Ceph does not answer'
+    let o = observation({ status: { ...startingMine, failedReason: reason }, nowMs: 0 })
+    const waits: number[] = []
+    for (let round = 0; round < 60; round += 1) {
+      const { action, wakeInMs, memory: after, problems } = decideVm(o)
+      expect(['start', 'nothing']).toContain(word(action))
+      expect(problems.map(({ id }) => id)).toEqual(o.memory.tries.times < 2 ? [] : ['VM_START_WAITS'])
+      if (action === undefined) waits.push(wakeInMs ?? -1)
+      const remembered = action ? rememberOutcome(after, action, { kind: 'retryable', reason }) : after
+      o = { ...o, nowMs: o.nowMs + (action ? 0 : (wakeInMs ?? 0)), memory: remembered }
+    }
+    expect(waits.slice(0, 8)).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
+    expect(o.nowMs).toBeGreaterThan(1_000_000)
+  })
+
+  it('counts a start whose call was given up and which came about all the same', () => {
+    const tries = { times: 2, latestAtMs: 7000 }
+    const failure = { reason: 'libvirt does not answer', isFinal: false }
+    const o = observation({ status: startingMine, domain: RUNNING, memory: memory({ tries, failure }) })
+    expect(decideVm(o).memory).toMatchObject({ startsAtMs: [7000], tries: { times: 0 }, failure: undefined })
+  })
+
   it('tells why a start failed before it waits', () => {
     const failure = { reason: 'no such bridge', isFinal: false }
-    const decision = decideVm(observation({ status: startingMine, memory: memory({ failure, startsAtMs: [0] }) }))
+    const decision = decideVm(observation({ status: startingMine, memory: memory({ failure }) }))
     expect(decision.action).toMatchObject({ kind: 'write', patch: { failedReason: 'no such bridge' } })
   })
 

@@ -126,6 +126,21 @@ describe('a VM on its node', () => {
     await world.running(10_000)
   })
 
+  it('outlasts a Ceph that does not answer for ten minutes: it says what it waits for, then runs', async () => {
+    const world = await World.create()
+    world.ceph.script.always('locks', { delayMs: 20_000 })
+    await world.turnOn()
+    for (let minute = 0; minute < 10; minute += 1) {
+      await world.clock.advance(60_000)
+      expect(await world.status()).toMatchObject({ phase: 'starting', run: { node: 'hv1' } })
+    }
+    expect((await world.status()).failedReason).toContain('locks')
+    expect(world.hv1.faults.get(`VM_START_WAITS:${UUID}`)).toContain('locks')
+    world.ceph.script.always('locks', undefined)
+    expect((await world.running(75_000)).failedReason).toBe('')
+    expect(world.hv1.faults.has(`VM_START_WAITS:${UUID}`)).toBe(false)
+  })
+
   it('does nothing without a certificate', async () => {
     const world = await World.create()
     world.hv1.isCertified = false
