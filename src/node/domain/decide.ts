@@ -93,7 +93,7 @@ function decideForeign(o: VmObservation, domain: LocalDomain, memory: VmMemory):
 /** Our domain is listed but its start has not come to an end: wait for it, or end it when it is no longer wanted. */
 function decideBooting(o: VmObservation, memory: VmMemory): VmDecision {
   if (wantsOn(o) && o.spec.node === o.self) return decideDrain(o, memory)
-  return decision(memory, { kind: 'destroy', why: 'its start is no longer wanted' })
+  return destroy(memory, 'its start is no longer wanted')
 }
 
 /** Our domain runs. */
@@ -101,9 +101,9 @@ function decideRunning(o: VmObservation, domain: LocalDomain, status: VmStatus, 
   const spec = isVmSpec(o.spec) ? o.spec : undefined
   const isStopNow = spec === undefined || spec.wishes.stopNow > status.done.stopNow
   const isRestart = spec !== undefined && spec.wishes.restart > status.done.restart
-  if (isStopNow) return decision(memory, { kind: 'destroy', why: 'an immediate stop was asked for' })
+  if (isStopNow) return destroy(memory, 'an immediate stop was asked for')
   if (isRestart || spec.power !== 'on' || departure(o, status) === 'shutdown') return decideStopping(o, status, memory)
-  const settled: VmMemory = { ...countStart(memory), shutdown: undefined, orphanSinceMs: undefined }
+  const settled: VmMemory = { ...countStart(memory), shutdown: undefined, isDestroyed: false, orphanSinceMs: undefined }
   const problems: VmProblem[] = []
   if (domain.isPaused && domain.reason === 'ioerror') {
     const message = `VM ${spec.name} is paused by a storage error; look at Ceph, then restart the VM.`
@@ -130,13 +130,15 @@ function decideStopping(o: VmObservation, status: VmStatus, memory: VmMemory): V
     return decision({ ...memory, shutdown }, { kind: 'shutdown' }, PRESS_AGAIN_MS)
   }
   const leftMs = asked.askedAtMs + o.shutdownTimeoutMs - o.nowMs
-  if (leftMs <= 0) {
-    return decision(memory, { kind: 'destroy', why: `the guest did not shut down within ${o.shutdownTimeoutMs} ms` })
-  }
+  if (leftMs <= 0) return destroy(memory, `the guest did not shut down within ${o.shutdownTimeoutMs} ms`)
   const pressInMs = asked.pressedAtMs + PRESS_AGAIN_MS - o.nowMs
   if (pressInMs > 0) return decision(memory, undefined, Math.min(pressInMs, leftMs))
   const shutdown = { ...asked, pressedAtMs: o.nowMs }
   return decision({ ...memory, shutdown }, { kind: 'shutdown' }, Math.min(PRESS_AGAIN_MS, leftMs))
+}
+
+function destroy(memory: VmMemory, why: string): VmDecision {
+  return decision({ ...memory, isDestroyed: true }, { kind: 'destroy', why })
 }
 
 /** We hold the record and there is no domain: it ended, or was not started yet. */
@@ -144,8 +146,8 @@ function decideGone(o: VmObservation, status: VmStatus, memory: VmMemory): VmDec
   if (o.isCreateOutstanding || o.qemuPid !== undefined) return decideDrain(o, memory)
   if (status.migration !== null) return decideSourceGone(o, status.migration, memory)
   // A guest that we asked to shut down and that is gone closed its disks in an orderly way.
-  const isExitUnclean = memory.shutdown === undefined && memory.isExitUnclean
-  const calm: VmMemory = { ...memory, orphanSinceMs: undefined, shutdown: undefined, isExitUnclean }
+  const isExitUnclean = memory.isDestroyed || (memory.shutdown === undefined && memory.isExitUnclean)
+  const calm: VmMemory = { ...memory, orphanSinceMs: undefined, shutdown: undefined, isDestroyed: false, isExitUnclean }
   if (!wantsOn(o) || o.spec.node !== o.self) return decideRelease(o, calm)
   const done = { ...status.done, restart: o.spec.wishes.restart, stopNow: o.spec.wishes.stopNow }
   const isRestartWished = status.done.restart !== done.restart

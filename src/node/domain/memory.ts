@@ -7,6 +7,8 @@ import type { VmSpec } from '../../model/domain.ts'
 export type VmMemory = {
   /** When the guest was first asked to shut down in this stop, and when last. */
   readonly shutdown: { readonly askedAtMs: number; readonly pressedAtMs: number } | undefined
+  /** The domain was to be destroyed: its QEMU may have been killed, whatever the guest was asked before. */
+  readonly isDestroyed: boolean
   /** Times of the starts in the present window that libvirt carried out. */
   readonly startsAtMs: readonly number[]
   /** Tries to start since the latest of those. They are waited after, but never counted as ends of the guest. */
@@ -33,6 +35,7 @@ const NO_TRIES: VmMemory['tries'] = { times: 0, latestAtMs: 0 }
 
 export const FIRST_MEMORY: VmMemory = {
   shutdown: undefined,
+  isDestroyed: false,
   startsAtMs: [],
   tries: NO_TRIES,
   failure: undefined,

@@ -158,6 +158,18 @@ describe('decideVm', () => {
     expect(word(decideVm({ ...before, nowMs: 180_000 }).action)).toBe('destroy')
   })
 
+  it.each([
+    ['was destroyed, because it ignored the button', { stopNow: 0, shutdown: { askedAtMs: 0, pressedAtMs: 179_000 } }],
+    ['was stopped at once after it had been asked', { stopNow: 1, shutdown: { askedAtMs: 0, pressedAtMs: 0 } }],
+  ])('cleans the volumes of a guest that %s', (_name, { stopNow, shutdown }) => {
+    const wanted = spec({ power: 'off', wishes: { start: 1, restart: 0, stopNow } })
+    const asked = memory({ shutdown, isExitUnclean: true }, wanted)
+    const o = observation({ spec: wanted, status: stoppingMine, domain: RUNNING, nowMs: 180_000, memory: asked })
+    const first = decideVm(o)
+    expect(word(first.action)).toBe('destroy')
+    expect(word(decideVm({ ...o, domain: undefined, memory: first.memory }).action)).toBe('clean-volumes')
+  })
+
   it('presses the button again, because a booting guest may have missed it', () => {
     const shutdown = { askedAtMs: 0, pressedAtMs: 0 }
     const o = observation({

@@ -83,6 +83,13 @@ describe('a live move', () => {
     expect(world.log.messages('info')).not.toContain('vm copy')
   })
 
+  it('with method shutdown starts there also when the QEMU here had to be killed', async () => {
+    const { world } = await moving({ migrationMethod: 'shutdown' })
+    world.hv1.libvirtd.guest(UUID).acpi = 'ignores'
+    world.hv1.hypervisor.destroy = async (uuid) => world.hv1.libvirtd.crash(uuid)
+    expect(await world.until(runsAt('hv2'), 70_000)).toMatchObject({ failedReason: '' })
+  })
+
   it('to a node that does not run is refused, and the guest is not shut down for it', async () => {
     const world = await World.create()
     await world.turnOn()
