@@ -1,4 +1,5 @@
 import { unreachable } from '../../base/assert.ts'
+import { isVmSpec } from '../../model/domain.ts'
 import { type ErrorCode, errorChain, hasCode, PvcError } from '../../model/errors.ts'
 import { tree } from '../../schema/tree.ts'
 import type { ActionOutcome, VmAction } from './action.ts'
@@ -64,10 +65,14 @@ async function start(context: ActionContext, action: VmAction & { kind: 'start' 
     const shutOut = action.spec.rbdList.length === 0 ? undefined : await blocklistHindrance(ports)
     if (shutOut !== undefined) return { kind: 'retryable', reason: shutOut }
     await prepareVolumes(ports, action.spec.rbdList, action.isExitUnclean)
-    // Looking at the volumes may have taken seconds: only what is certain now counts (protocol N4).
-    const status = await certificate.session.get(tree.vm(uuid).status)
+    // Waiting for a place and looking at the volumes may have taken minutes: only what is certain now counts (protocol N4).
+    const keys = tree.vm(uuid)
+    const [status, spec] = await Promise.all([certificate.session.get(keys.status), certificate.session.get(keys.spec)])
     if (status === undefined || status.version !== observed.status?.version) {
       return { kind: 'overtaken', reason: 'the status changed in between' }
+    }
+    if (!isVmSpec(spec?.value) || spec.value.generation !== action.spec.generation) {
+      return { kind: 'overtaken', reason: 'something else is wanted of the VM by now' }
     }
     if (!hasTime(ports, certificate)) {
       return { kind: 'overtaken', reason: 'the ZooKeeper session of this node is not certain to last' }

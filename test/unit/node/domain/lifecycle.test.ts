@@ -126,6 +126,24 @@ describe('a VM on its node', () => {
     await world.running(10_000)
   })
 
+  it('starts by what is wanted when its turn comes, not by what was wanted when it was queued', async () => {
+    const world = await World.create()
+    world.ceph.script.plan('locks', { delayMs: 5000 })
+    await world.turnOn()
+    await world.clock.advance(1000)
+    await world.wish((spec) => ({ xml: spec.xml.replace('1024', '2048') }))
+    await world.running(10_000)
+    expect(world.hv1.libvirtd.domains.get(UUID)?.xml).toContain('2048')
+    await world.turnOff()
+    await world.off()
+    world.ceph.script.plan('locks', { delayMs: 5000 })
+    await world.turnOn()
+    await world.clock.advance(1000)
+    await world.turnOff()
+    await world.off(10_000)
+    expect(world.log.messages('info').filter((message) => message === 'vm destroy')).toEqual([])
+  })
+
   it('outlasts a Ceph that does not answer for ten minutes: it says what it waits for, then runs', async () => {
     const world = await World.create()
     world.ceph.script.always('locks', { delayMs: 20_000 })
