@@ -5,7 +5,8 @@ import { NO_ACLS } from '../../src/model/network.ts'
 import { gatewayTable } from '../../src/node/gateway/filter.ts'
 import { anycastNetwork } from '../unit/node/network/fixtures.ts'
 
-const networks = [1, 2].map((vni) => ({ network: anycastNetwork(vni), acls: NO_ACLS }))
+const follows = { ...NO_ACLS, in: [{ description: 'answers', rule: 'ct state established accept' }] }
+const networks = [1, 2, 3].map((vni) => ({ network: anycastNetwork(vni), acls: vni === 3 ? follows : NO_ACLS }))
 
 describe('nft', () => {
   it.each(['self', 'other', 'nobody'] as const)('takes the table, whoever is primary: %s', async (onward) => {

@@ -96,7 +96,7 @@ describe('a gateway that is on every node', () => {
     await writer.create(tree.primary.lease, PrimaryLease.parse({ node: self, bootId, epoch: 2 }))
     await clock.advance(600)
     expect(forwarding.entries).toEqual([])
-    expect(filter.texts.at(-1)).not.toContain('daddr vmap')
+    expect(filter.texts.at(-1)).not.toContain('set other')
   })
 
   it('is not here before its bridge has the MAC of all nodes, nor before its table', async () => {
