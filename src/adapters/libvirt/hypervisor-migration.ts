@@ -1,3 +1,4 @@
+import { type Clock, sleep } from '../../base/clock.ts'
 import { Limiter } from '../../base/limiter.ts'
 import type { Config } from '../../model/config.ts'
 import type { MigrationProgress } from '../../model/domain.ts'
@@ -24,6 +25,10 @@ const PARALLEL_COPIES = 5
 /** virDomainJobOperation */
 const MIGRATION_OUT = 5
 const MIB = 1024 * 1024
+/** A copy may first stop its guest for this part of what is allowed. */
+const FIRST_PAUSE = 1 / 10
+/** So often a copy that found no such moment is allowed twice as long. */
+const LONGER_AFTER_MS = 1000
 /** QEMU answers nobody while its network is stuck; a figure that late would be of no use. */
 const PROGRESS_TIMEOUT_MS = 2000
 
@@ -34,6 +39,7 @@ export type MigrationCallsOptions = {
   /** `copy` carries the calls that last as long as a copy does, `follow` what is said to a copy meanwhile. */
   readonly links: { readonly copy: MigrationLink; readonly follow: MigrationLink }
   readonly gate: CallGate
+  readonly clock: Clock
   readonly callTimeoutMs: number
   readonly settings: MigrationSettings
 }
@@ -101,15 +107,43 @@ export class MigrationCalls {
       domain.xml(XML.MIGRATABLE | XML.SECURE),
     )
     const { uri, params, flags } = migrationCall(request, arrivingDefinition(xml, request.migrationId), settings)
-    await this.#follow(`longest pause of domain ${uuid}`, uuid, (domain) =>
-      domain.migrateSetMaxDowntime(request.maxDowntimeMs),
-    )
+    await this.#allowPause(uuid, pauseLimitMs(request.maxDowntimeMs, 0))
     if (call.isCalledOff) throw new PvcError('PVC_HYPERVISOR_FAILED', `${what} was called off before it began`)
+    const over = new AbortController()
+    const allowing = this.#allowLonger(uuid, request.maxDowntimeMs, over.signal)
     try {
       await links.copy.run((connection) => connection.domain(uuid).migrate(uri, params, flags))
     } catch (error) {
       throw toHypervisorError(what, error)
+    } finally {
+      over.abort()
+      await allowing
     }
+  }
+
+  /**
+   * A guest that changes little is stopped for much less than is allowed: QEMU stops it as soon as what is left would take
+   * the limit. One that changes too much for that gets more, up to the limit, once all of its memory was copied once.
+   */
+  async #allowLonger(uuid: VmUuid, maxMs: number, over: AbortSignal): Promise<void> {
+    for (let step = 1; pauseLimitMs(maxMs, step - 1) < maxMs; ) {
+      await sleep(this.#options.clock, LONGER_AFTER_MS, over)
+      if (over.aborted) return
+      try {
+        const look = (domain: LibvirtDomain) => domain.jobStats()
+        const job = await this.#follow(`passes of the copy of domain ${uuid}`, uuid, look, PROGRESS_TIMEOUT_MS)
+        if (numberOf(job.values, 'memory_iteration') < 2) continue
+        await this.#allowPause(uuid, pauseLimitMs(maxMs, step))
+        step += 1
+      } catch (error) {
+        // QEMU has begun to switch, or libvirt is busy: the copy's own call says how it ends, and until then this is tried again.
+        if (!(error instanceof PvcError)) throw error
+      }
+    }
+  }
+
+  #allowPause(uuid: VmUuid, pauseMs: number): Promise<void> {
+    return this.#follow(`longest pause of domain ${uuid}`, uuid, (domain) => domain.migrateSetMaxDowntime(pauseMs))
   }
 
   #follow<T>(
@@ -121,6 +155,11 @@ export class MigrationCalls {
     const { gate, links } = this.#options
     return gate.run(what, timeoutMs, () => links.follow.run((connection) => ask(connection.domain(uuid))))
   }
+}
+
+/** How long a copy may stop its guest at its `step`th try, in ms: a tenth of the limit first, then twice as long each time. */
+export function pauseLimitMs(maxMs: number, step: number): number {
+  return Math.min(maxMs, Math.ceil(maxMs * FIRST_PAUSE) * 2 ** step)
 }
 
 /** A request in libvirt's words. The copy stays paused and transient; libvirt ends it when the source has an I/O error. */

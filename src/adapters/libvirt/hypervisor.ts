@@ -107,8 +107,9 @@ export class LibvirtHypervisor implements Hypervisor {
     this.#options = options
     this.#gate = new CallGate(options.clock)
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000
-    const { links, migration: settings } = options
-    this.#migrations = new MigrationCalls({ links, gate: this.#gate, callTimeoutMs: this.#callTimeoutMs, settings })
+    const { links, clock, migration: settings } = options
+    const [gate, callTimeoutMs] = [this.#gate, this.#callTimeoutMs]
+    this.#migrations = new MigrationCalls({ links, gate, clock, callTimeoutMs, settings })
     listenToDomains(options.links.read, (event) => this.#tell(event))
     for (const link of Object.values(options.links)) {
       link.on('connected', () => this.#tellConnection())

@@ -141,23 +141,51 @@ function scripted() {
     jobStats: () => answers.jobStats(),
   })
   const link: MigrationLink = { run: (call) => call({ domain } as unknown as LibvirtConnection) }
-  const gate = new CallGate(new ManualClock())
-  const calls = new MigrationCalls({ links: { copy: link, follow: link }, gate, callTimeoutMs: 10_000, settings })
-  return { calls, asked, copies, answers }
+  const clock = new ManualClock()
+  const [gate, links] = [new CallGate(clock), { copy: link, follow: link }]
+  const calls = new MigrationCalls({ links, gate, clock, callTimeoutMs: 10_000, settings })
+  return { calls, asked, copies, answers, clock }
 }
 
 describe('the calls of copies', () => {
-  it('set the longest pause before the copy begins', async () => {
+  it('allow a tenth of the longest pause before the copy begins', async () => {
     const { calls, asked, copies } = scripted()
     const copy = calls.migrate(uuid(1), request)
     await settle()
     expect(asked).toEqual([
       `xml ${uuid(1)} ${XML.MIGRATABLE | XML.SECURE}`,
-      'downtime 77',
+      'downtime 8',
       'migrate qemu+tcp://10.0.0.2/system true',
     ])
     copies[0]?.done()
     await copy
+  })
+
+  it('allow twice as long every second after the first pass, up to the limit', async () => {
+    const { calls, asked, copies, answers, clock } = scripted()
+    const copy = calls.migrate(uuid(1), request)
+    await settle()
+    const pauses = () => asked.filter((line) => line.startsWith('downtime')).map((line) => Number(line.slice(9)))
+    let iteration = 1
+    answers.jobStats = async () => ({ type: 'unbounded', values: { memory_iteration: iteration } })
+    const second = async () => {
+      await clock.advance(1000)
+      await settle()
+    }
+    await second()
+    expect(pauses()).toEqual([8])
+    iteration = 2
+    await second()
+    answers.jobStats = () => Promise.reject(refusal(VIR_ERR.OPERATION_INVALID))
+    await second()
+    expect(pauses()).toEqual([8, 16])
+    answers.jobStats = async () => ({ type: 'unbounded', values: { memory_iteration: 9 } })
+    for (let each = 0; each < 5; each += 1) await second()
+    expect(pauses()).toEqual([8, 16, 32, 64, 77])
+    copies[0]?.done()
+    await copy
+    await second()
+    expect(pauses()).toHaveLength(5)
   })
 
   it('are one per VM', async () => {
