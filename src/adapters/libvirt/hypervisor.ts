@@ -107,9 +107,8 @@ export class LibvirtHypervisor implements Hypervisor {
     this.#options = options
     this.#gate = new CallGate(options.clock)
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000
-    const { links, clock, migration: settings } = options
-    const [gate, callTimeoutMs] = [this.#gate, this.#callTimeoutMs]
-    this.#migrations = new MigrationCalls({ links, gate, clock, callTimeoutMs, settings })
+    const common = { gate: this.#gate, callTimeoutMs: this.#callTimeoutMs, settings: options.migration }
+    this.#migrations = new MigrationCalls({ ...options, ...common })
     listenToDomains(options.links.read, (event) => this.#tell(event))
     for (const link of Object.values(options.links)) {
       link.on('connected', () => this.#tellConnection())
