@@ -57,7 +57,7 @@ export function createFencing(
       throw new PvcError('PVC_STATE_REFUSED', 'this primary has no usable cluster key, see its fault CLUSTER_KEY')
     },
     peers,
-    announce: (node, journal) => hook.announce(node, journal),
+    hook,
     clock,
     log: part,
   })

@@ -1,8 +1,8 @@
 import type { Clock } from '../base/clock.ts'
-import type { FenceJournal } from '../model/fence.ts'
 import type { NodeName } from '../model/ids.ts'
 import type { PowerAccess, PowerDocument } from '../model/power.ts'
 import type { Ceph } from '../ports/ceph.ts'
+import type { FenceHook } from '../ports/fence-hook.ts'
 import type { Log } from '../ports/log.ts'
 import type { Peers } from '../ports/peer.ts'
 import type { Power } from '../ports/power.ts'
@@ -17,8 +17,8 @@ export type FencerDeps = {
   /** Opens what a node published about its power controller. @throws PvcError when the cluster key does not fit */
   readonly unseal: (node: NodeName, document: PowerDocument) => PowerAccess
   readonly peers: Peers
-  /** Told of every change of a journal, for hooks; it must return at once. */
-  readonly announce: (node: NodeName, journal: FenceJournal) => void
+  /** Told of every change of a journal, and of nodes that may not be fenced. */
+  readonly hook: Pick<FenceHook, 'announce' | 'held'>
   readonly clock: Clock
   readonly log: Log
 }

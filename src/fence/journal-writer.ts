@@ -71,7 +71,7 @@ export class JournalWriter {
       this.#deps.log.warn(fields, `fence journal ${before.value.state} -> ${journal.state}`)
     }
     const isNews = before.value.state !== journal.state || (before.value.stuck === '') !== (journal.stuck === '')
-    if (isNews) this.#deps.announce(this.#node, journal)
+    if (isNews) this.#deps.hook.announce(this.#node, journal)
     return true
   }
 

@@ -37,6 +37,7 @@ export class NodeFence {
   #probe: { readonly verdict: ProbeVerdict; readonly atMs: number } | undefined
   #probing: Promise<void> | undefined
   #problems: readonly string[] = []
+  #isHeld = false
 
   constructor(deps: FencerDeps, reign: Reign, cluster: ClusterView, node: NodeName) {
     this.#deps = deps
@@ -97,7 +98,15 @@ export class NodeFence {
     const decision = decideFence(observed.view)
     this.#memory = decision.memory
     this.#show(decision.problems)
+    this.#tellHeld(decision.problems, observed)
     return { observed, decision }
+  }
+
+  /** People's own systems hear once that it may not be fenced; in maintenance nobody wants to be called. */
+  #tellHeld(problems: readonly FenceProblem[], { view, journal }: Observed): void {
+    const held = view.isMaintenance ? undefined : problems.find(({ id }) => id.startsWith('FENCE_HELD:'))
+    if (held !== undefined && !this.#isHeld) this.#deps.hook.held(this.#node, journal.value, held.message)
+    this.#isHeld = held !== undefined
   }
 
   /** @returns whether something was done, so that the next look is due at once */

@@ -78,7 +78,7 @@ export function startPrimary(options: PrimaryOptions): RunningPrimary {
     power: fencing.power,
     unseal: vault.open,
     peers: node.peers,
-    announce: () => undefined,
+    hook: { announce: () => undefined, held: () => undefined },
     clock,
     log,
   })

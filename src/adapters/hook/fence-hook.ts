@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { MutableSignal } from '../../base/signal.ts'
 import { errorChain } from '../../model/errors.ts'
-import { type FenceNotice, fenceNotice, noticeEvent, type Told } from '../../model/fence-notice.ts'
+import { type FenceNotice, fenceNotice, heldNotice, noticeEvent, type Told } from '../../model/fence-notice.ts'
 import type { FenceHook } from '../../ports/fence-hook.ts'
 import type { Log } from '../../ports/log.ts'
 import type { RunCommand } from '../process/command.ts'
@@ -46,17 +46,22 @@ export function createFenceHook(options: FenceHookOptions): FenceHook {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await deliver(next)
     running = undefined
   }
+  const tell = (notice: FenceNotice): void => {
+    if (hook.command === undefined && hook.url === undefined) return
+    if (waiting.length >= MAX_WAITING) log.warn({ dropped: waiting.shift()?.event }, 'the fence hook is too slow')
+    waiting.push(notice)
+    running ??= drain()
+  }
 
   return {
     problem,
     announce(node, journal) {
-      if (hook.command === undefined && hook.url === undefined) return
       const event = noticeEvent(told.get(node), journal)
       told.set(node, { seq: journal.seq, state: journal.state, stuck: journal.stuck })
-      if (event === undefined) return
-      if (waiting.length >= MAX_WAITING) log.warn({ dropped: waiting.shift()?.event }, 'the fence hook is too slow')
-      waiting.push(fenceNotice(cluster, node, event, journal, clock.wallMs()))
-      running ??= drain()
+      if (event !== undefined) tell(fenceNotice(cluster, node, event, journal, clock.wallMs()))
+    },
+    held(node, journal, reason) {
+      tell(heldNotice(cluster, node, reason, journal, clock.wallMs()))
     },
     async settled() {
       await running

@@ -62,7 +62,7 @@ export function startPrimary(options: PrimaryOptions): Coordinator {
     power: boundPower(options, seen),
     unseal: openVault.open,
     peers: node.peers,
-    announce: () => undefined,
+    hook: { announce: () => undefined, held: () => undefined },
     clock,
     log: log.child({ component: 'fence' }),
   })

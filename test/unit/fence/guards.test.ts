@@ -110,6 +110,7 @@ describe('nothing is fenced', () => {
     await world.clock.advance(60_000)
     await untouched('n2')
     expect(world.faultIds()).toEqual(['FENCE_HELD:n2'])
+    expect(world.announced).toEqual(['n2 held'])
   })
 
   it('of the primary itself', async () => {

@@ -169,7 +169,10 @@ export class FenceWorld extends FenceDocuments {
       power: this.power,
       unseal: () => ({ method: 'ipmi', host: 'bmc', user: 'u', password: 'p', interface: 'lanplus', cipherSuite: 3 }),
       peers: this.peers,
-      announce: (of, journal) => void this.announced.push(`${of} ${journal.state}`),
+      hook: {
+        announce: (of, journal) => void this.announced.push(`${of} ${journal.state}`),
+        held: (of) => void this.announced.push(`${of} held`),
+      },
       clock: this.clock,
       log: this.log,
     })

@@ -9,7 +9,7 @@ import { FakeLog } from '../../../../src/adapters/fake/log.ts'
 import { createFenceHook } from '../../../../src/adapters/hook/fence-hook.ts'
 import { runCommand } from '../../../../src/adapters/process/command.ts'
 import { CLOSED_JOURNAL, type FenceJournal } from '../../../../src/model/fence.ts'
-import { NodeName } from '../../../../src/model/ids.ts'
+import { BootId, NodeName } from '../../../../src/model/ids.ts'
 
 const hv2 = NodeName.parse('hv2')
 const clock = createSystemClock()
@@ -86,6 +86,19 @@ describe('the fence hook', () => {
     hook.announce(hv2, later)
     await hook.settled()
     expect(bodies.map((body) => JSON.parse(body).text)).toEqual([text])
+  })
+
+  it('tells of a node that may not be fenced', async () => {
+    const { url, bodies } = await web(204)
+    const { hook } = hookOf({ url })
+    hook.held(
+      hv2,
+      { ...journal('closed'), evidence: [{ kind: 'reboot', bootId: BootId.parse('b'), at: 0 }] },
+      'It is held.',
+    )
+    await hook.settled()
+    const told = bodies.map((body) => JSON.parse(body))
+    expect(told).toMatchObject([{ node: 'hv2', event: 'held', seq: 3, text: 'It is held.', evidence: [], victims: [] }])
   })
 
   it('posts to the address', async () => {
