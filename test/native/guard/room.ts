@@ -131,8 +131,8 @@ export class GuardRoom {
   }
 
   /** Arms it with a contact of now and waits until it says so. @returns the base */
-  async arm(): Promise<number> {
-    const { baseMs } = this.order()
+  async arm(boundMs = this.settings.boundMs): Promise<number> {
+    const { baseMs } = this.order({ settings: { ...this.settings, boundMs } })
     await this.until('armed', (report) => report.isArmed)
     return baseMs
   }
