@@ -1,6 +1,6 @@
 import { BYTES_PER_MIB, formatSizeExact } from '../base/units.ts'
 import { hasCode, PvcError } from '../model/errors.ts'
-import type { PoolName, VolumeName } from '../model/ids.ts'
+import { type PoolName, VolumeName } from '../model/ids.ts'
 import type { PoolStats, Volume } from '../model/storage.ts'
 import { tree } from '../schema/tree.ts'
 import { connectedSession, type OperationsDeps, seeOwnRemoval, seeOwnWrite } from './deps.ts'
@@ -10,7 +10,7 @@ import { eachVm } from './view.ts'
 /** Above this share of the pool a new volume needs force: a full Ceph cluster stops all writes. */
 const SAFE_SHARE = 0.8
 
-/** Creates a volume in Ceph, then its document; undone when the document cannot be written. */
+/** Creates a volume in Ceph, then its document; undone when the document cannot be written for certain. */
 export async function addVolume(
   deps: OperationsDeps,
   volume: {
@@ -40,7 +40,7 @@ export async function addVolume(
     await seeOwnWrite(deps, key, 0n)
     return document
   } catch (error) {
-    // After a time-out the document may be there: the volume stays, and removing it by name works either way.
+    // After a time-out the document may be there: the volume stays, and `removeVolume` takes it away with or without.
     if (!hasCode(error, 'PVC_STORE_TIMEOUT', 'PVC_STORE_SESSION_LOST')) await undoCreate(deps, pool, name)
     throw error
   }
@@ -79,13 +79,32 @@ export async function resizeVolume(
   return editDocument(deps, key, `Volume '${pool}/${name}'`, (present) => ({ ...present, info }))
 }
 
-/** Removes a volume that no VM names. */
+/**
+ * Removes a volume that no VM names and nobody has open, also one whose document was never written.
+ * @throws PVC_OBJECT_NOT_FOUND, PVC_STATE_REFUSED, PVC_CEPH_BUSY
+ */
 export async function removeVolume(deps: OperationsDeps, pool: string, name: string): Promise<void> {
-  const volume = requireVolume(deps, pool, name)
   connectedSession(deps)
+  const volume = await findVolume(deps, pool, name)
   const user = volumeUser(deps, `${pool}/${name}`)
   if (user !== undefined) throw new PvcError('PVC_STATE_REFUSED', `Volume '${pool}/${name}' is a disk of VM '${user}'`)
   await dropVolume(deps, volume.pool, volume.name)
+}
+
+/** A volume that has a document, or is in Ceph in a pool of ours: its adding may have ended between both. */
+async function findVolume(deps: OperationsDeps, pool: string, name: string): Promise<Pick<Volume, 'pool' | 'name'>> {
+  const document = deps.index.get(tree.volume(pool as PoolName, name as VolumeName))?.value
+  if (document !== undefined) return document
+  const parsed = VolumeName.safeParse(name)
+  const own = deps.index.get(tree.pool(pool as PoolName))?.value.name
+  if (own === undefined || !parsed.success) throw volumeNotFound(pool, name)
+  try {
+    await deps.ceph.volumeInfo(own, parsed.data)
+  } catch (error) {
+    if (hasCode(error, 'PVC_CEPH_NOT_FOUND')) throw volumeNotFound(pool, name)
+    throw error
+  }
+  return { pool: own, name: parsed.data }
 }
 
 /** Removes the image, then the document; what is gone already is no error, so that it can be repeated. */
@@ -116,8 +135,12 @@ function volumeUser(deps: OperationsDeps, volume: string): string | undefined {
 /** @throws PVC_OBJECT_NOT_FOUND */
 export function requireVolume(deps: OperationsDeps, pool: string, name: string): Volume {
   const volume = deps.index.get(tree.volume(pool as PoolName, name as VolumeName))
-  if (volume === undefined) throw new PvcError('PVC_OBJECT_NOT_FOUND', `Volume '${pool}/${name}' not found`)
+  if (volume === undefined) throw volumeNotFound(pool, name)
   return volume.value
+}
+
+function volumeNotFound(pool: string, name: string): PvcError {
+  return new PvcError('PVC_OBJECT_NOT_FOUND', `Volume '${pool}/${name}' not found`)
 }
 
 function requirePool(deps: OperationsDeps, pool: PoolName): void {

@@ -140,6 +140,30 @@ describe('volumes', () => {
     expect(await cluster.session.get(key)).toBeUndefined()
   })
 
+  it('without a document are removed by name, if they are in Ceph, and in no use', async () => {
+    const remove = (volume: string) => cluster.call('DELETE', `/storage/ceph/volume/${volume}`)
+    cluster.ceph.addVolume('vms/tvol')
+    cluster.ceph.addVolume('vms/open')
+    const open = cluster.ceph.image('vms/open')
+    if (open !== undefined) cluster.ceph.connect('10.0.2.1').open(open)
+    cluster.ceph.addVolume('vms/web_sda')
+    cluster.ceph.addVolume('foreign/tvol')
+    await define(cluster, 'web')
+    expect(await add()).toMatchObject({ status: 400 })
+    expect(await remove('vms/tvol')).toMatchObject({ status: 200 })
+    expect(cluster.ceph.image('vms/tvol')).toBeUndefined()
+    expect(await remove('vms/tvol')).toMatchObject({ status: 404 })
+    expect(await remove('vms/open')).toMatchObject({
+      status: 400,
+      body: { message: expect.stringContaining('watchers') },
+    })
+    expect(await remove('vms/web_sda')).toMatchObject({ status: 400 })
+    expect(await remove('foreign/tvol')).toMatchObject({ status: 404 })
+    expect(await remove('vms/..')).toMatchObject({ status: 404 })
+    for (const volume of ['vms/open', 'vms/web_sda', 'foreign/tvol'] as const)
+      expect(cluster.ceph.image(volume)).toBeDefined()
+  })
+
   it('cannot be removed while a VM names them', async () => {
     await add({ volume: 'web_sda' })
     await define(cluster, 'web')
