@@ -5,11 +5,13 @@ import type { ApplyContext } from './apply-context.ts'
 import { seconds, withVictims } from './journal.ts'
 import type { Observed } from './observe.ts'
 import { applyRecovery } from './recovery/apply.ts'
-import { planRecovery, type RecoveryStep } from './recovery/plan.ts'
+import { heldByDead, isStranded, isWaitingFor, planRecovery, type RecoveryStep } from './recovery/plan.ts'
 import { type ReadRecovery, readRecovery } from './recovery/read.ts'
+import type { RecoverySnapshot } from './recovery/snapshot.ts'
 
 /**
- * One round of recovery: every VM whose record names a dead life of the node is given to another one (protocol P6). The
+ * One round of recovery: every VM whose record names a dead life of the node is given to another one (protocol P6), and what
+ * is placed there and held by nobody is placed anew. The
  * victims are written down first, so that a later primary knows whom this one had begun with. When none is left, it is over.
  * @returns whether the journal is further than it was
  */
@@ -18,7 +20,8 @@ export async function applyRecover(context: ApplyContext, { journal }: Observed)
   const read = await readRecovery(reign.session, node, deps.clock.wallMs())
   const steps = planRecovery(read.snapshot)
   cluster.forget()
-  if (steps.length === 0) return finish(context, journal, read)
+  const isOver = journal.value.state === 'evidence' && heldByDead(read.snapshot).length === 0
+  if (isOver || steps.length === 0) return finish(context, journal, read)
   const announced = await announce(context, journal, steps)
   if (announced === undefined) return true
   const { opening, writer } = context
@@ -94,17 +97,26 @@ async function finish(
   journal: Versioned<FenceJournal>,
   { snapshot }: ReadRecovery,
 ): Promise<boolean> {
-  const settled = journal.value.victims.map((victim): Victim => {
-    if (victim.state !== 'waiting' && victim.state !== 'failed') return victim
-    const run = snapshot.vms.find(({ uuid }) => uuid === victim.uuid)?.status.run ?? null
-    // Moved by a primary that died before it could write that down, or taken by somebody rightful since.
-    return run === null
-      ? { ...victim, state: 'off', target: null }
-      : { ...victim, state: 'moved', target: run.node, reason: '' }
-  })
-  const isDone = journal.value.state !== 'evidence'
-  if (isDone) return false
+  const settled = journal.value.victims.flatMap((victim) => settle(snapshot, victim, journal.value.state))
+  const isNews = JSON.stringify(settled) !== JSON.stringify(journal.value.victims)
+  if (journal.value.state !== 'evidence' && !isNews) return false
   const next: FenceJournal = { ...journal.value, state: 'recovered', victims: settled, stuck: '' }
   const atMs = deps.clock.nowMs()
   return writer.write(journal, next, opening, { step: 'recovery', text: 'no VM of it is left to recover', atMs })
+}
+
+/**
+ * Given on by a primary that died before it could write that down, or taken by somebody rightful since. One that waited for
+ * the node only, and that is left to it or not wanted on any more, is no victim after all: nothing of the node was moved.
+ */
+function settle(snapshot: RecoverySnapshot, victim: Victim, state: FenceJournal['state']): readonly Victim[] {
+  if (victim.state !== 'waiting' && victim.state !== 'failed') return [victim]
+  const vm = snapshot.vms.find(({ uuid }) => uuid === victim.uuid)
+  if (vm !== undefined && isWaitingFor(snapshot, vm)) return [victim]
+  const placed = vm !== undefined && isStranded(vm.document, vm.status) ? vm.document.node : undefined
+  const target = vm?.status.run?.node ?? placed
+  if (target === snapshot.node || (target === undefined && state === 'recovered')) return []
+  return target === undefined
+    ? [{ ...victim, state: 'off', target: null }]
+    : [{ ...victim, state: 'moved', target, reason: '' }]
 }

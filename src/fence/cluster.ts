@@ -1,9 +1,10 @@
 import type { Clock } from '../base/clock.ts'
 import { Limiter } from '../base/limiter.ts'
 import { shareNext } from '../base/share-next.ts'
-import type { LifeId, NodeName } from '../model/ids.ts'
+import type { VmStatus } from '../model/domain.ts'
+import type { LifeId, NodeName, VmUuid } from '../model/ids.ts'
 import type { StoreSession } from '../ports/store.ts'
-import { type NodeRead, readNodes, readRecords } from './recovery/read.ts'
+import { type NodeRead, readAwaited, readNodes, readRecords } from './recovery/read.ts'
 
 /** A scan this old still tells which lives are named: a dead life never comes into a new record. */
 const RECORDS_VALID_MS = 5000
@@ -16,6 +17,8 @@ export class ClusterView {
   readonly #clock: Clock
   readonly #scan: () => Promise<void>
   #lives = new Map<NodeName, Set<LifeId>>()
+  #free: readonly { readonly uuid: VmUuid; readonly status: VmStatus }[] = []
+  #awaited: Promise<ReadonlySet<NodeName>> | undefined
   #scannedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(session: StoreSession, clock: Clock) {
@@ -26,8 +29,20 @@ export class ClusterView {
 
   /** Lives that run records name for a node. */
   async livesOf(node: NodeName): Promise<readonly LifeId[]> {
-    if (this.#clock.nowMs() - this.#scannedAtMs >= RECORDS_VALID_MS) await this.#scan()
+    await this.#refresh()
     return [...(this.#lives.get(node) ?? [])]
+  }
+
+  /** Whether VMs that nobody holds wait for the node to start them. */
+  async isAwaited(node: NodeName): Promise<boolean> {
+    await this.#refresh()
+    this.#awaited ??= readAwaited(this.#session, this.#free)
+    try {
+      return (await this.#awaited).has(node)
+    } catch (error) {
+      this.#awaited = undefined
+      throw error
+    }
   }
 
   /** Records were moved: the next question reads them again. */
@@ -39,16 +54,26 @@ export class ClusterView {
     return readNodes(this.#session)
   }
 
+  async #refresh(): Promise<void> {
+    if (this.#clock.nowMs() - this.#scannedAtMs >= RECORDS_VALID_MS) await this.#scan()
+  }
+
   async #readRecords(): Promise<void> {
     const atMs = this.#clock.nowMs()
     const lives = new Map<NodeName, Set<LifeId>>()
-    for (const { status } of await readRecords(this.#session)) {
+    const free: { readonly uuid: VmUuid; readonly status: VmStatus }[] = []
+    for (const { uuid, status } of await readRecords(this.#session)) {
       const { run } = status.value
-      if (run === null) continue
+      if (run === null) {
+        free.push({ uuid, status: status.value })
+        continue
+      }
       const known = lives.get(run.node) ?? new Set()
       lives.set(run.node, known.add(run.life))
     }
     this.#lives = lives
+    this.#free = free
+    this.#awaited = undefined
     this.#scannedAtMs = atMs
   }
 }

@@ -7,6 +7,8 @@ const GATHER_LOOK_MS = 500
 const RECOVER_LOOK_MS = 2000
 const RETURN_LOOK_MS = 1000
 const CALM_MS = 30_000
+/** VMs that only wait for room are looked at again. */
+const AWAITED_LOOK_MS = 5000
 /** An operator should hear of a fence that takes longer than the longest one that goes well. */
 const STUCK_AFTER_MS = 45_000
 /** A recovery that waits longer than this for a target is worth a fault. */
@@ -35,13 +37,14 @@ export function decideFence(view: FenceView): FenceDecision {
  * a session: its proof of life was missing when that was written, and no session is certified since. For a node that was
  * fenced by order this only holds once it has vanished.
  */
-function remember({ alive, nowMs, journal, memory }: FenceView): FenceMemory {
+function remember({ alive, nowMs, journal, memory, isAwaited }: FenceView): FenceMemory {
   const goneSinceMs = alive === undefined ? (memory.goneSinceMs ?? nowMs) : undefined
+  const since = { goneSinceMs, awaitedSinceMs: isAwaited ? (memory.awaitedSinceMs ?? nowMs) : undefined }
   const isCommitted = journal.state !== 'closed' && journal.addresses.length > 0
-  if (!isCommitted) return { goneSinceMs, cutOff: undefined }
-  if (memory.cutOff?.seq === journal.seq) return { goneSinceMs, cutOff: memory.cutOff }
+  if (!isCommitted) return { ...since, cutOff: undefined }
+  if (memory.cutOff?.seq === journal.seq) return { ...since, cutOff: memory.cutOff }
   const isCutOff = journal.orderedBy === '' || alive === undefined
-  return { goneSinceMs, cutOff: isCutOff ? { seq: journal.seq, sinceMs: nowMs } : undefined }
+  return { ...since, cutOff: isCutOff ? { seq: journal.seq, sinceMs: nowMs } : undefined }
 }
 
 type Rest = Partial<Pick<FenceDecision, 'problems' | 'stuck'>> & { readonly work?: readonly FenceWork[] }
@@ -103,19 +106,25 @@ function stuckProblem({ node }: FenceView, message: string): FenceProblem {
 
 /** Proven over: its VMs are recovered, and it stays shut out until it has purged itself (protocol P6, P7). */
 function decideRecovering(v: FenceView, memory: FenceMemory): FenceDecision {
-  const { journal } = v
   const isAcknowledged = isBack(v)
-  const left = journal.victims.filter(({ state }) => state === 'waiting' || state === 'failed')
+  const left = unsettled(v)
   if (isAcknowledged && left.length > 0 && !v.hasTarget) return closeWhenFree(v, memory)
   // Its own removal of the entries must not be undone; everybody else's is.
   const work: readonly FenceWork[] = isAcknowledged ? [] : ['storage']
   const sinceMs = v.nowMs - (memory.cutOff?.sinceMs ?? v.nowMs)
-  const stuck =
-    left.length > 0 && sinceMs > RECOVERY_STUCK_MS
-      ? `${left.length} VMs of node ${v.node} wait for recovery: ${left[0]?.name}: ${left[0]?.reason}.`
-      : ''
-  const problems = stuck === '' ? [] : [{ ...stuckProblem(v, stuck), id: `RECOVERY_STUCK:${v.node}` }]
-  return { ...act(memory, { kind: 'recover' }, { work, stuck, problems }), wakeInMs: RETURN_LOOK_MS }
+  return { ...act(memory, { kind: 'recover' }, { work, ...sayLeft(v, sinceMs) }), wakeInMs: RETURN_LOOK_MS }
+}
+
+function unsettled({ journal }: FenceView): FenceView['journal']['victims'] {
+  return journal.victims.filter(({ state }) => state === 'waiting' || state === 'failed')
+}
+
+/** Which VMs wait, and what for. */
+function sayLeft(v: FenceView, sinceMs: number): Rest {
+  const [first, ...others] = unsettled(v)
+  if (first === undefined || sinceMs <= RECOVERY_STUCK_MS) return { stuck: '' }
+  const stuck = `${others.length + 1} VMs of node ${v.node} wait for recovery: ${first.name}: ${first.reason}.`
+  return { stuck, problems: [{ ...stuckProblem(v, stuck), id: `RECOVERY_STUCK:${v.node}` }] }
 }
 
 function isBack({ status, journal, alive }: FenceView): boolean {
@@ -137,6 +146,11 @@ function decideReturning(v: FenceView, memory: FenceMemory): FenceDecision {
     return act(memory, { kind: 'note', evidence: { kind: 'power-off', method: v.power.method } })
   if (wasSwitchedOff && !journal.isPowerOnAsked && alive === undefined && !v.isMaintenance)
     return act(memory, { kind: 'power-on' })
+  // They were moved there just before it died, or started since. It may come back meanwhile: they keep nobody out.
+  if ((v.isAwaited || unsettled(v).length > 0) && !v.isMaintenance) {
+    const said = sayLeft(v, v.nowMs - (memory.awaitedSinceMs ?? v.nowMs))
+    return { ...act(memory, { kind: 'recover' }, said), wakeInMs: AWAITED_LOOK_MS }
+  }
   return isBack(v)
     ? closeWhenFree(v, memory)
     : wait(memory, alive === undefined ? CALM_MS : RETURN_LOOK_MS, { stuck: '' })

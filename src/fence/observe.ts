@@ -54,6 +54,7 @@ export async function observeNode(context: ObserveContext): Promise<Observed | u
   const [recordLives, nodes, document] = isCalm
     ? [[], [], undefined]
     : await Promise.all([cluster.livesOf(node), cluster.nodes(), session.get(tree.cluster)])
+  const isAway = alive === undefined && journal.value.state === 'recovered'
   const opening = context.opening(journal.value)
   const view: FenceView = {
     self: reign.node,
@@ -64,12 +65,13 @@ export async function observeNode(context: ObserveContext): Promise<Observed | u
     status: status?.value,
     order: order?.value,
     recordLives,
+    isAwaited: isAway && (await cluster.isAwaited(node)),
     policy: {
       isEnabled: deps.settings.isEnabled,
       maxNodes: deps.settings.maxNodes ?? Math.max(1, Math.ceil(nodes.length / 2) - 1),
       stopGraceMs: deps.settings.stopGraceMs,
     },
-    othersFenced: nodes.flatMap((other) => (isAway(other) && other.spec.name !== node ? [other.spec.name] : [])),
+    othersFenced: nodes.flatMap((other) => (isGone(other) && other.spec.name !== node ? [other.spec.name] : [])),
     isMaintenance: document?.value.maintenance.on ?? reign.maintenance.isOn,
     hasTarget: [...targetsOf(nodes).keys()].some((name) => name !== node),
     coordinators: nodes.flatMap((other) => coordinatorOf(other, deps.settings.coordinators)),
@@ -88,7 +90,7 @@ async function read<T>(node: Promise<RawNode | undefined>, key: Key<T>): Promise
 }
 
 /** Being fenced, or fenced and not back. */
-function isAway({ journal, aliveLife }: NodeRead): boolean {
+function isGone({ journal, aliveLife }: NodeRead): boolean {
   return journal !== undefined && journal.state !== 'closed' && aliveLife === undefined
 }
 

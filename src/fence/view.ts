@@ -42,6 +42,8 @@ export type FenceMemory = {
   readonly goneSinceMs: number | undefined
   /** When it first saw that this opening leaves the node no contact, by seq: here the wait for its self-fence begins. */
   readonly cutOff: { readonly seq: number; readonly sinceMs: number } | undefined
+  /** Since when VMs that nobody holds wait for it; undefined: none did at the last look. */
+  readonly awaitedSinceMs: number | undefined
 }
 
 /** Everything the decision about one node needs, read at once over the session of the lease. */
@@ -57,6 +59,8 @@ export type FenceView = {
   readonly order: FenceOrder | undefined
   /** Lives that run records name for this node; only read where they matter. */
   readonly recordLives: readonly LifeId[]
+  /** VMs that nobody holds wait for it to start them; only read where it is away for good. */
+  readonly isAwaited: boolean
   readonly policy: FencePolicy
   /** Other nodes that are being fenced, or were and are not back. */
   readonly othersFenced: readonly NodeName[]
@@ -119,4 +123,4 @@ export type FenceDecision = {
   readonly wakeInMs: number
 }
 
-export const NOTHING_REMEMBERED: FenceMemory = { goneSinceMs: undefined, cutOff: undefined }
+export const NOTHING_REMEMBERED: FenceMemory = { goneSinceMs: undefined, cutOff: undefined, awaitedSinceMs: undefined }

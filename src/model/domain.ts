@@ -227,6 +227,11 @@ export const VmStatus = z.object({
 })
 export type VmStatus = z.infer<typeof VmStatus>
 
+/** It could not be started or kept, and nobody has asked for anything since. */
+export function isFailedStill(spec: VmSpec, { phase, observedGeneration, done }: VmStatus): boolean {
+  return phase === 'failed' && spec.generation <= observedGeneration && spec.wishes.start <= done.start
+}
+
 /** Status as the API creates it at define. */
 export function emptyVmStatus(seq: number, wallMs: number): VmStatus {
   return {

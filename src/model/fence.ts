@@ -33,11 +33,11 @@ export const Evidence = z.discriminatedUnion('kind', [
 ])
 export type Evidence = z.infer<typeof Evidence>
 
-/** A VM whose record named a dead life, and what became of it. */
+/** A VM whose record named a dead life, or that nobody held and the node was to start, and what became of it. */
 export const Victim = z.object({
   uuid: VmUuid,
   name: z.string(),
-  /** waiting: no target yet. moved: its record names `target`. off: it fits nowhere, or is gone. failed: see reason; it is tried again. */
+  /** waiting: no target yet. moved: its record, or where nobody held it its placement, names `target`. off: it fits nowhere, or is gone. failed: see reason; it is tried again. */
   state: z.enum(['waiting', 'moved', 'off', 'failed']),
   target: NodeName.nullable(),
   reason: z.string(),

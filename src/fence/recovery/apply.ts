@@ -64,12 +64,12 @@ async function applyStep(
   }
   if (step.kind === 'wait' || versions === undefined) return victim('waiting', reason)
   try {
-    const refused = step.kind === 'move' ? await breakLocks(context, step) : undefined
+    const refused = step.kind === 'move' || step.kind === 'place' ? await breakLocks(context, step) : undefined
     if (refused !== undefined) return victim('waiting', refused)
     const done = await context.irreversible(`move the record of VM ${name}`, () => write(context, step, versions))
     if (done.kind === 'refused') return victim('waiting', done.reason)
     if (step.kind === 'end-migration') return victim('waiting', reason)
-    return step.kind === 'move' ? victim('moved', reason, step.target) : victim('off', reason)
+    return step.kind === 'release' ? victim('off', reason) : victim('moved', reason, step.target)
   } catch (error) {
     if (hasCode(error, 'PVC_STORE_SESSION_LOST')) throw error
     // Somebody else changed a document: the next plan sees what it is now.
@@ -85,11 +85,12 @@ async function applyStep(
 async function write(context: RecoveryContext, step: RecoveryStep, versions: Versions): Promise<void> {
   const { session } = context
   const keys = tree.vm(step.uuid)
-  if (step.kind === 'move' || step.kind === 'release') {
+  if (step.kind === 'move' || step.kind === 'place' || step.kind === 'release') {
     if (step.spec !== undefined && versions.spec !== undefined) await session.set(keys.spec, step.spec, versions.spec)
-    await keepDecision(context, step.uuid, step.kind === 'move' ? step.target : null, step.placement)
+    await keepDecision(context, step.uuid, step.kind === 'release' ? null : step.target, step.placement)
   }
-  if (step.kind !== 'wait') await session.set<VmStatus>(keys.status, step.status, versions.status)
+  if (step.kind !== 'wait' && step.kind !== 'place')
+    await session.set<VmStatus>(keys.status, step.status, versions.status)
 }
 
 /**
@@ -99,7 +100,7 @@ async function write(context: RecoveryContext, step: RecoveryStep, versions: Ver
  */
 async function breakLocks(
   { ceph, addresses, isCephUsable, irreversible, log }: RecoveryContext,
-  { name, volumes }: Extract<RecoveryStep, { kind: 'move' }>,
+  { name, volumes }: Extract<RecoveryStep, { volumes: unknown }>,
 ): Promise<string | undefined> {
   if (!isCephUsable) return undefined
   const held = await Promise.all(

@@ -1,4 +1,4 @@
-import { isVmSpec, type VmSpec, type VmStatus } from '../../model/domain.ts'
+import { isFailedStill, isVmSpec, type VmDocument, type VmSpec, type VmStatus } from '../../model/domain.ts'
 import { flushFacts } from '../../model/flush-plan.ts'
 import type { NodeName, VmUuid } from '../../model/ids.ts'
 import { archOf, bridgesOf, orderOf } from '../../model/move.ts'
@@ -11,7 +11,7 @@ import {
 } from '../../model/placement.ts'
 import type { RecoverySnapshot, RecoveryVm } from './snapshot.ts'
 
-/** What is to happen to one VM whose record names a dead life. */
+/** What is to happen to one VM that a dead node was to run. */
 export type RecoveryStep = {
   readonly uuid: VmUuid
   readonly name: string
@@ -35,15 +35,39 @@ export type RecoveryStep = {
       readonly status: VmStatus
       readonly placement: Placement | undefined
     }
+  /** Nobody holds it, so it only needs another placement: whoever that is takes the record by itself. */
+  | {
+      readonly kind: 'place'
+      readonly target: NodeName
+      readonly spec: VmSpec
+      readonly volumes: VmSpec['rbdList']
+      readonly placement: Placement
+    }
   /** A live migration is ended first, so that the copy at its target is given up (protocol C8). */
   | { readonly kind: 'end-migration'; readonly status: VmStatus }
   | { readonly kind: 'wait' }
 )
 
-/** The VMs whose record names a dead life of the node, most important first. */
-export function victimsOf({ vms, node, deadLives }: RecoverySnapshot): readonly RecoveryVm[] {
-  const dead = vms.filter(({ status }) => status.run?.node === node && deadLives.has(status.run.life))
-  return [...dead].sort(byImportance)
+/** The VMs whose record names a dead life of the node, then those that wait for the node; most important first. */
+export function victimsOf(snapshot: RecoverySnapshot): readonly RecoveryVm[] {
+  const stranded = snapshot.vms.filter((vm) => isWaitingFor(snapshot, vm))
+  return [...heldByDead(snapshot).sort(byImportance), ...stranded.sort(byImportance)]
+}
+
+/** The VMs whose record names a dead life of the node. */
+export function heldByDead({ vms, node, deadLives }: RecoverySnapshot): RecoveryVm[] {
+  return vms.filter(({ status }) => status.run?.node === node && deadLives.has(status.run.life))
+}
+
+/** It waits for the node as long as that is away: moved there before it died, or started since. */
+export function isWaitingFor({ node, isAway }: RecoverySnapshot, { document, status }: RecoveryVm): boolean {
+  return isAway && isStranded(document, status) && document.node === node
+}
+
+/** Wanted on, and held by nobody: it runs nowhere before the node that it is placed on takes its record. */
+export function isStranded(document: VmDocument | undefined, { run, ...rest }: VmStatus): document is VmSpec {
+  const isWanted = isVmSpec(document) && document.power === 'on' && document.hold === null
+  return run === null && isWanted && !isFailedStill(document, { run, ...rest })
 }
 
 /** Higher start priority first, then the large ones while there is much room, then the name. */
@@ -74,7 +98,7 @@ export function planRecovery(snapshot: RecoverySnapshot): readonly RecoveryStep[
   }))
   return victimsOf(snapshot).map((vm) => {
     const step = planOne(snapshot, vm, nodes)
-    if (step.kind !== 'move') return step
+    if (step.kind !== 'move' && step.kind !== 'place') return step
     const isThere = nodes.some(({ name, vms }) => name === step.target && vms.some(({ uuid }) => uuid === vm.uuid))
     const spec = specOf(vm)
     if (!isThere && spec !== undefined) nodes = withPromise(nodes, step.target, spec)
@@ -92,6 +116,7 @@ function planOne(snapshot: RecoverySnapshot, vm: RecoveryVm, nodes: readonly Pla
     const reason = `node ${newer.node} has seen a newer run record of it (${newer.seq}, ZooKeeper says ${status.seq}): ZooKeeper went backwards`
     return { ...about, kind: 'wait', reason }
   }
+  if (spec !== undefined && status.run === null) return planPlace(snapshot, { spec, status }, nodes)
   if (status.migration !== null) {
     const reason = `its move to node ${status.migration.to.node} is given up first`
     return { ...about, kind: 'end-migration', reason, status: { ...status, migration: null } }
@@ -118,6 +143,8 @@ function copyLeft(
   return isLiving ? arrival.node : undefined
 }
 
+const NO_TARGET = 'no other node is certified to run VMs'
+
 type Started = { readonly spec: VmSpec; readonly status: VmStatus }
 
 function planStart(snapshot: RecoverySnapshot, vm: Started, nodes: readonly PlacementNode[]): RecoveryStep {
@@ -125,7 +152,7 @@ function planStart(snapshot: RecoverySnapshot, vm: Started, nodes: readonly Plac
   const about = { uuid: spec.uuid, name: spec.name }
   const { localDisk } = flushFacts(spec.xml)
   if (localDisk !== '') return off(snapshot, vm, `its disk ${localDisk} is on that node only`, undefined)
-  if (snapshot.targets.size === 0) return { ...about, kind: 'wait', reason: 'no other node is certified to run VMs' }
+  if (snapshot.targets.size === 0) return { ...about, kind: 'wait', reason: NO_TARGET }
   const placement = choose(snapshot, spec, nodes)
   const target = placement.choice
   const life = target === null ? undefined : snapshot.targets.get(target)
@@ -139,6 +166,18 @@ function planStart(snapshot: RecoverySnapshot, vm: Started, nodes: readonly Plac
   const placed = isPlaced && spec.move === null ? undefined : placedAt(spec, target)
   const step = { ...about, kind: 'move' as const, target, spec: placed, volumes: spec.rbdList, status: next }
   return { ...step, reason: placement.reason, placement: isPlaced ? undefined : placement }
+}
+
+/** Where it fits nowhere it stays as it is: whoever wanted it on is told, and it starts when there is room or its node is back. */
+function planPlace(snapshot: RecoverySnapshot, { spec }: Started, nodes: readonly PlacementNode[]): RecoveryStep {
+  const about = { uuid: spec.uuid, name: spec.name }
+  const { localDisk } = flushFacts(spec.xml)
+  if (localDisk !== '') return { ...about, kind: 'wait', reason: `its disk ${localDisk} is on that node only` }
+  if (snapshot.targets.size === 0) return { ...about, kind: 'wait', reason: NO_TARGET }
+  const placement = choose(snapshot, spec, nodes)
+  const { choice: target, reason } = placement
+  if (target === null) return { ...about, kind: 'wait', reason }
+  return { ...about, kind: 'place', reason, target, spec: placedAt(spec, target), volumes: spec.rbdList, placement }
 }
 
 /** A node that was chosen before, by an operator or by a primary that died in the middle, is kept where that is possible. */

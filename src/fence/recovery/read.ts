@@ -6,6 +6,7 @@ import type { FenceJournal } from '../../model/fence.ts'
 import { type LifeId, NodeName, VmUuid } from '../../model/ids.ts'
 import type { StoreSession, Versioned } from '../../ports/store.ts'
 import { tree } from '../../schema/tree.ts'
+import { isStranded } from './plan.ts'
 import type { RecoverySnapshot, RecoveryVm } from './snapshot.ts'
 
 /** Reads in flight at the same time: one session carries them all. */
@@ -86,6 +87,21 @@ export async function readRecords(
   return (await Promise.all(reads)).flat()
 }
 
+/** Nodes that VMs wait for although nobody holds them, found among records that name no node. */
+export async function readAwaited(
+  session: StoreSession,
+  free: readonly { readonly uuid: VmUuid; readonly status: VmStatus }[],
+): Promise<ReadonlySet<NodeName>> {
+  const limiter = new Limiter(PARALLEL_READS)
+  const reads = free.map(({ uuid, status }) =>
+    limiter.run(async () => {
+      const { document } = await readable(session.get(tree.vm(uuid).spec))
+      return isStranded(document?.value, status) ? [document.value.node] : []
+    }),
+  )
+  return new Set((await Promise.all(reads)).flat())
+}
+
 /** Reads everything a recovery of `node` is planned from. */
 export async function readRecovery(session: StoreSession, node: NodeName, wallMs: number): Promise<ReadRecovery> {
   const [records, nodes, cluster, seqs] = await Promise.all([
@@ -94,7 +110,8 @@ export async function readRecovery(session: StoreSession, node: NodeName, wallMs
     session.get(tree.cluster),
     readSeqs(session),
   ])
-  const journal = nodes.find(({ spec }) => spec.name === node)?.journal
+  const own = nodes.find(({ spec }) => spec.name === node)
+  const journal = own?.journal
   const deadLives = new Set(journal?.deadLives)
   const limiter = new Limiter(PARALLEL_READS)
   const read = await Promise.all(
@@ -120,6 +137,7 @@ export async function readRecovery(session: StoreSession, node: NodeName, wallMs
   const snapshot: RecoverySnapshot = {
     node,
     deadLives,
+    isAway: own !== undefined && own.aliveLife === undefined,
     vms: read.map(({ vm }) => vm),
     nodes,
     targets: targetsOf(nodes.filter(({ spec }) => spec.name !== node)),

@@ -19,6 +19,8 @@ export type RecoverySnapshot = {
   /** The node whose VMs are recovered. */
   readonly node: NodeName
   readonly deadLives: ReadonlySet<LifeId>
+  /** It has no proof of life: what is placed there starts nowhere. */
+  readonly isAway: boolean
   readonly vms: readonly RecoveryVm[]
   readonly nodes: readonly NodeFacts[]
   /** Certified nodes, each with the life it may run VMs under (protocol P7b). */

@@ -1,4 +1,4 @@
-import { isVmSpec, type VmSpec, type VmStatus } from '../../model/domain.ts'
+import { isFailedStill, isVmSpec, type VmSpec, type VmStatus } from '../../model/domain.ts'
 import type { StatusPatch } from './action.ts'
 import { decision, type VmDecision, type VmProblem } from './decision.ts'
 import { countStart, forgetStarts, nextStartAtMs, recentStarts, START_LIMIT, type VmMemory, wishKey } from './memory.ts'
@@ -240,12 +240,9 @@ function decideDrain(o: VmObservation, memory: VmMemory): VmDecision {
 /** Nobody holds the record. */
 function decideFree(o: VmObservation, status: VmStatus, memory: VmMemory): VmDecision {
   if (!isVmSpec(o.spec) || o.spec.node !== o.self) return decision(memory)
-  const isFailedStill =
-    status.phase === 'failed' &&
-    o.spec.generation <= status.observedGeneration &&
-    o.spec.wishes.start <= status.done.start
-  if (wantsOn(o) && !isFailedStill) return decideTake(o, status, { ...memory, isExitUnclean: false })
-  if (isFailedStill && o.spec.power === 'on') return decision(memory)
+  const isFailed = isFailedStill(o.spec, status)
+  if (wantsOn(o) && !isFailed) return decideTake(o, status, { ...memory, isExitUnclean: false })
+  if (isFailed && o.spec.power === 'on') return decision(memory)
   const patch = newsOf(status, { ...idlePatch(o), phase: 'off' })
   return decision(memory, patch && { kind: 'write', why: 'off', patch })
 }

@@ -60,6 +60,7 @@ const view: fc.Arbitrary<FenceView> = fc.record({
     { nil: undefined },
   ),
   recordLives: fc.array(life, { maxLength: 2 }),
+  isAwaited: fc.boolean(),
   policy: fc.record({
     isEnabled: fc.boolean(),
     maxNodes: fc.integer({ min: 1, max: 2 }),
@@ -96,6 +97,7 @@ const view: fc.Arbitrary<FenceView> = fc.record({
   listed: fc.constantFrom(undefined, [], ['10.0.1.2:0/0']),
   memory: fc.record({
     goneSinceMs: fc.option(fc.nat(100_000), { nil: undefined }),
+    awaitedSinceMs: fc.option(fc.nat(100_000), { nil: undefined }),
     cutOff: fc.option(fc.record({ seq: fc.nat(3), sinceMs: fc.nat(100_000) }), { nil: undefined }),
   }),
 })
