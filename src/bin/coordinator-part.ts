@@ -12,6 +12,7 @@ import type { CoordinatorDeps } from '../coordinator/deps.ts'
 import { createFloatingRole, floatingAddresses } from '../coordinator/floating.ts'
 import { createMaintenanceEnd } from '../coordinator/maintenance-end.ts'
 import { createTimetable } from '../coordinator/timetable.ts'
+import { createTombstoneJob } from '../coordinator/tombstones.ts'
 import { errorChain } from '../model/errors.ts'
 import { LEASE_SESSION_MS } from '../model/fence-timing.ts'
 import { createFaultBoard } from '../node/faults.ts'
@@ -81,7 +82,7 @@ function primaryRoles(
   log: Log,
 ): readonly PrimaryRole[] {
   const fencing = createFencing(config, links, clock, daemonLog)
-  const jobs: readonly TimetableJob[] = [...fencing.jobs]
+  const jobs: readonly TimetableJob[] = [...fencing.jobs, createTombstoneJob({ clock, log })]
   const network = createHostNetwork(clock)
   return [
     ...fencing.roles,

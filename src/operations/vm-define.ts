@@ -11,7 +11,7 @@ import { decisionOf, keepDecision } from './decisions.ts'
 import { connectedSession, type OperationsDeps, seeOwnWrite } from './deps.ts'
 import { indexedPlacement } from './node-choice.ts'
 import { addTag, argumentError, checkSize, definitionFields, type MetaChange, newMeta } from './plan.ts'
-import { findVm, readCluster, readNode, readVm } from './view.ts'
+import { findVm, readCluster, readNode, readNodes, readVm } from './view.ts'
 import { knownNodes } from './vm-edit.ts'
 import { reserveName } from './vm-name.ts'
 
@@ -33,13 +33,18 @@ export type NewVm = {
  * @throws PVC_XML_INVALID, PVC_ARGUMENT_INVALID, PVC_OBJECT_EXISTS, PVC_STATE_REFUSED
  */
 export async function defineVm(deps: OperationsDeps, request: NewVm): Promise<VmSpec> {
-  const { spec, decision } = planDefine(deps, request)
-  const defined = await writeVm(deps, spec)
+  const { spec, decision, isUuidNew } = planDefine(deps, request)
+  const defined = await writeVm(deps, spec, isUuidNew)
   if (decision !== undefined) await keepDecision(deps, defined.uuid, decision)
   return defined
 }
 
-type Plan = { readonly spec: VmSpec; readonly decision: Decision | undefined }
+type Plan = {
+  readonly spec: VmSpec
+  readonly decision: Decision | undefined
+  /** Made for this VM: no earlier one can have had it. */
+  readonly isUuidNew: boolean
+}
 
 /**
  * What a definition would become, and the choice of its node (undefined: the client named it). Changes nothing.
@@ -63,17 +68,18 @@ function planDefine(deps: OperationsDeps, request: NewVm): Plan {
   const parsed = parseDomainXml(request.xml)
   const uuid = parsed.uuid ?? VmUuid.parse(crypto.randomUUID())
   const xml = parsed.uuid === undefined ? withUuid(request.xml, uuid) : request.xml
-  return newSpec(deps, request, xml, { ...parsed, uuid })
+  return { ...newSpec(deps, request, xml, { ...parsed, uuid }), isUuidNew: parsed.uuid === undefined }
 }
 
-async function writeVm(deps: OperationsDeps, spec: VmSpec): Promise<VmSpec> {
+async function writeVm(deps: OperationsDeps, spec: VmSpec, isUuidNew: boolean): Promise<VmSpec> {
   const { uuid } = spec
   const session = connectedSession(deps)
   const undo: (() => Promise<void>)[] = []
   try {
     await refuseLivingVm(session, uuid)
     await reserveName(session, spec.name, uuid, undo)
-    const tombstone = await createTombstone(deps, session, uuid, undo)
+    const lastSeq = isUuidNew ? 0 : await highestSeq(deps, session, uuid)
+    const tombstone = await createTombstone(deps, session, { uuid, lastSeq }, undo)
     const keys = tree.vm(uuid)
     await prepareStatus(deps, session, uuid, tombstone.value, undo)
     const next = { ...spec, generation: tombstone.value.deleted.generation + 1 }
@@ -96,7 +102,7 @@ function newSpec(
   request: NewVm,
   xml: string,
   facts: DomainFacts & { readonly uuid: VmUuid },
-): Plan {
+): Omit<Plan, 'isUuidNew'> {
   const nodeLimit = knownNodes(deps, 'limit', request.nodeLimit ?? [])
   const meta = newMeta({ ...request.meta, nodeLimit }, deps.defaults.maxDowntimeMs)
   const { node, placement } = chooseNode(deps, request, facts, meta)
@@ -158,15 +164,32 @@ async function refuseLivingVm(session: StoreSession, uuid: VmUuid): Promise<void
   throw new PvcError('PVC_OBJECT_EXISTS', `A VM with the UUID ${uuid} exists already: '${present.value.name}'`)
 }
 
+/**
+ * The highest seq any node remembers of this UUID: the tombstone of an earlier VM may be gone after 30 days, and seq never
+ * repeats all the same. Nodes would refuse to start a VM with a lower one.
+ */
+async function highestSeq(deps: OperationsDeps, session: StoreSession, uuid: VmUuid): Promise<number> {
+  const seqs = readNodes(deps.index).map(async ({ spec: { name } }) => {
+    try {
+      return (await session.get(tree.node(name).seqs))?.value.seqs[uuid] ?? 0
+    } catch (error) {
+      if (!hasCode(error, 'PVC_STORE_CORRUPT')) throw error
+      deps.log.warn({ err: error, node: name }, 'the run sequences of a node are unreadable')
+      return 0
+    }
+  })
+  return Math.max(0, ...(await Promise.all(seqs)))
+}
+
 /** The tombstone every VM starts from: a new one, or what an earlier VM of this UUID left. */
 async function createTombstone(
   deps: OperationsDeps,
   session: StoreSession,
-  uuid: VmUuid,
+  { uuid, lastSeq }: { readonly uuid: VmUuid; readonly lastSeq: number },
   undo: (() => Promise<void>)[],
 ): Promise<Versioned<VmTombstone>> {
   const key = tree.vm(uuid).spec
-  const fresh: VmTombstone = { uuid, deleted: { at: deps.clock.wallMs(), lastSeq: 0, generation: 0 } }
+  const fresh: VmTombstone = { uuid, deleted: { at: deps.clock.wallMs(), lastSeq, generation: 0 } }
   try {
     await session.create(key, fresh)
     undo.push(() => session.remove(key.path, 0))

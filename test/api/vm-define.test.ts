@@ -177,6 +177,17 @@ describe('a define that died half-way', () => {
     expect((await session.get(tree.vm(UUID).status))?.value).toMatchObject({ seq: 7, run: null, observedGeneration: 3 })
   })
 
+  it('goes on with the seq that nodes remember when the tombstone is gone', async () => {
+    const { session } = cluster
+    for (const [name, seq] of [
+      ['hv1', 3],
+      ['hv2', 57],
+    ] as const)
+      await session.create(tree.node(NodeName.parse(name)).seqs, { seqs: { [UUID]: seq } })
+    await cluster.call('POST', '/vm', { node: 'hv1' }, { form: { xml: vmXml('web', { uuid: UUID }) } })
+    expect((await session.get(tree.vm(UUID).status))?.value).toMatchObject({ seq: 57, run: null })
+  })
+
   it('waits for a node that still holds the record of the last VM with this UUID', async () => {
     const { session } = cluster
     const keys = tree.vm(UUID)
