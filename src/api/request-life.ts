@@ -1,5 +1,3 @@
-import type { EventEmitter } from 'node:events'
-
 /** How long somebody waits for the answer to a request. */
 export type RequestLife = {
   /** Aborts when the connection closes before the answer was sent, and when the server ends. */
@@ -9,7 +7,11 @@ export type RequestLife = {
 }
 
 /** What is needed of the answer of a request. */
-export type ReplyEnd = Pick<EventEmitter, 'once'> & { readonly writableFinished: boolean; readonly destroyed: boolean }
+export type ReplyEnd = {
+  once(event: 'close', listener: () => void): unknown
+  readonly writableFinished: boolean
+  readonly destroyed: boolean
+}
 
 /**
  * The life of one request. Not `AbortSignal.any`: it leaves a reference with the server's signal for every request that ever
