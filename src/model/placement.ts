@@ -70,6 +70,8 @@ export type Placement = {
   readonly choice: NodeName | null
   readonly reason: string
   readonly candidates: readonly Candidate[]
+  /** Those that would do but for something that may pass by itself, such as a daemon that is just being started. */
+  readonly passing: readonly Candidate[]
 }
 
 /** vCPUs a single VM may have on a node: two are left to the host, but one is always possible. */
@@ -122,41 +124,45 @@ function roomOf(node: PlacementNode, resources: Resources, self: VmUuid | undefi
 }
 
 /** Score of a node by selector; the highest wins. */
-function scoreOf(selector: PlacementRequest['selector'], room: Room, resources: Resources): number {
-  switch (selector) {
-    case 'mem':
-      return room.freeMiB
-    case 'memprov':
-      return room.unpromisedMiB
-    case 'vcpus':
-      return -room.vcpusPromised
-    case 'load':
-      return -resources.load1
-    case 'vms':
-      return -room.vmCount
-  }
+const SCORES: Readonly<Record<PlacementRequest['selector'], (room: Room, resources: Resources) => number>> = {
+  mem: ({ freeMiB }) => freeMiB,
+  memprov: ({ unpromisedMiB }) => unpromisedMiB,
+  vcpus: ({ vcpusPromised }) => -vcpusPromised,
+  load: (_, { load1 }) => -load1,
+  vms: ({ vmCount }) => -vmCount,
 }
 
-function exclusion(request: PlacementRequest, node: PlacementNode): string | undefined {
-  const excluded = request.excluded?.get(node.name)
-  if (excluded !== undefined) return excluded
-  if (request.nodeLimit.length > 0 && !request.nodeLimit.includes(node.name)) return 'not in the node limit of the VM'
-  if (node.daemon !== 'run') return `its daemon is in state ${node.daemon ?? 'unknown'}`
-  if (!node.isCertified) return 'it is not certified: it may not start VMs now'
-  if (node.domainState !== 'ready') return `its domain state is ${node.domainState ?? 'unknown'}`
-  if (node.resources === undefined) return 'it has not reported its resources'
+/** What speaks against a node but its room, the most telling first. isPassing: it may be over any moment. */
+function obstacles(request: PlacementRequest, node: PlacementNode) {
+  const { daemon, domainState, resources, cpuModel } = node
   const { arch, model } = request.cpu
-  if (arch !== '' && node.arch !== undefined && node.arch !== arch) return `its processor is ${node.arch}, not ${arch}`
-  if (model !== undefined && node.cpuModel !== undefined && node.cpuModel !== model)
-    return `its processor is ${node.cpuModel}, and the guest runs on ${model} and sees it as it is`
+  const isOtherArch = arch !== '' && node.arch !== undefined && node.arch !== arch
+  const isOtherModel = model !== undefined && cpuModel !== undefined && cpuModel !== model
   const missing = request.bridges?.filter((bridge) => node.bridges?.includes(bridge) === false) ?? []
-  if (missing.length > 0) return `it has no bridge ${missing.join(', ')}, which the VM is plugged into`
-  if (request.needsGuestKey === true && node.hasGuestKey === false)
-    return 'its libvirt has no Ceph key for guests (fault GUEST_SECRET)'
-  return sizeProblem(request.memoryMiB, request.vcpus, node.resources)
+  const isKeyMissing = request.needsGuestKey === true && node.hasGuestKey === false
+  const isOutside = request.nodeLimit.length > 0 && !request.nodeLimit.includes(node.name)
+  const found: readonly (readonly [reason: string | false | undefined, isPassing: boolean])[] = [
+    [request.excluded?.get(node.name), false],
+    [isOutside && 'not in the node limit of the VM', false],
+    [daemon !== 'run' && `its daemon is in state ${daemon ?? 'unknown'}`, daemon === 'init'],
+    [!node.isCertified && 'it is not certified: it may not start VMs now', true],
+    [domainState !== 'ready' && `its domain state is ${domainState ?? 'unknown'}`, domainState === 'unflush'],
+    [resources === undefined && 'it has not reported its resources', true],
+    [isOtherArch && `its processor is ${node.arch}, not ${arch}`, false],
+    [isOtherModel && `its processor is ${cpuModel}, and the guest runs on ${model} and sees it as it is`, false],
+    [missing.length > 0 && `it has no bridge ${missing.join(', ')}, which the VM is plugged into`, true],
+    [isKeyMissing && 'its libvirt has no Ceph key for guests (fault GUEST_SECRET)', true],
+    [resources && sizeProblem(request.memoryMiB, request.vcpus, resources), false],
+  ]
+  return found.flatMap(([reason, isPassing]) => (reason ? [{ reason, isPassing }] : []))
 }
 
-type Ranked = { readonly candidate: Candidate; readonly fits: boolean; readonly neighbours: number }
+type Ranked = {
+  readonly candidate: Candidate
+  readonly fits: boolean
+  readonly neighbours: number
+  readonly isPassing: boolean
+}
 
 /** Better first. Fitting goes before keeping apart, keeping apart before the score, and the name decides among equals. */
 function compareRanked(a: Ranked, b: Ranked): number {
@@ -169,27 +175,28 @@ function compareRanked(a: Ranked, b: Ranked): number {
 }
 
 function judge(request: PlacementRequest, node: PlacementNode): Ranked {
-  const reason = exclusion(request, node)
-  if (reason !== undefined || node.resources === undefined) {
-    const candidate = { node: node.name, eligible: false, reason: reason ?? 'unknown', score: null }
-    return { candidate, fits: false, neighbours: 0 }
-  }
-  const room = roomOf(node, node.resources, request.uuid)
-  const leftMiB = Math.floor(Math.min(room.freeMiB, room.unpromisedMiB))
+  const against = obstacles(request, node)
+  const room = node.resources && roomOf(node, node.resources, request.uuid)
+  const leftMiB = room === undefined ? 0 : Math.floor(Math.min(room.freeMiB, room.unpromisedMiB))
   const fits = leftMiB >= request.memoryMiB
+  if (against[0] !== undefined || node.resources === undefined || room === undefined) {
+    const candidate = { node: node.name, eligible: false, reason: against[0]?.reason ?? 'unknown', score: null }
+    const isPassing = (fits || room === undefined) && against.every((each) => each.isPassing)
+    return { candidate, fits: false, neighbours: 0, isPassing }
+  }
   const group = request.antiAffinityGroup
   const members =
     group === '' ? [] : node.vms.filter((vm) => vm.antiAffinityGroup === group && vm.uuid !== request.uuid)
   const parts = [fits ? `${leftMiB} MiB free` : `${Math.max(0, leftMiB)} MiB free, ${request.memoryMiB} MiB needed`]
   if (members.length > 0) parts.push(`beside ${membersText(members)} of group ${group}`)
-  const score = scoreOf(request.selector, room, node.resources)
+  const score = SCORES[request.selector](room, node.resources)
   const candidate = {
     node: node.name,
     eligible: fits || !request.mustFitNow,
     reason: parts.join(', '),
     score: Math.round(score * 100) / 100,
   }
-  return { candidate, fits, neighbours: members.length }
+  return { candidate, fits, neighbours: members.length, isPassing: false }
 }
 
 function membersText(members: readonly PlacedVm[]): string {
@@ -203,12 +210,14 @@ function membersText(members: readonly PlacedVm[]): string {
  * rest, the name among equals. Pure, so that the same answer can be shown, tested and simulated.
  */
 export function choosePlacement(request: PlacementRequest, nodes: readonly PlacementNode[]): Placement {
-  const judged = nodes.map((node) => judge(request, node))
-  const candidates = judged.map(({ candidate }) => candidate).sort((a, b) => (a.node < b.node ? -1 : 1))
+  const byName = [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1))
+  const judged = byName.map((node) => judge(request, node))
+  const candidates = judged.map(({ candidate }) => candidate)
+  const passing = judged.flatMap(({ candidate, isPassing }) => (isPassing ? [candidate] : []))
   const [best, next] = judged.filter(({ candidate }) => candidate.eligible).sort(compareRanked)
-  if (best === undefined) return { choice: null, reason: noneReason(candidates), candidates }
+  if (best === undefined) return { choice: null, reason: noneReason(candidates), candidates, passing }
   const { node, reason } = best.candidate
-  return { choice: node, reason: `${whyBest(request, best, next)}: ${reason}`, candidates }
+  return { choice: node, reason: `${whyBest(request, best, next)}: ${reason}`, candidates, passing }
 }
 
 function whyBest(request: PlacementRequest, best: Ranked, next: Ranked | undefined): string {

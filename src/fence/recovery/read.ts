@@ -11,6 +11,8 @@ import type { RecoverySnapshot, RecoveryVm } from './snapshot.ts'
 
 /** Reads in flight at the same time: one session carries them all. */
 const PARALLEL_READS = 32
+/** A shortage that has not passed by then will last: the node is not kept out of service, and switched off, for it any longer. */
+const PASSING_MS = 600_000
 
 /** A snapshot with the versions its writes need. */
 export type ReadRecovery = {
@@ -137,6 +139,7 @@ export async function readRecovery(session: StoreSession, node: NodeName, wallMs
   const snapshot: RecoverySnapshot = {
     node,
     deadLives,
+    mayWait: own !== undefined && mayWait(own, wallMs),
     isAway: own !== undefined && own.aliveLife === undefined,
     vms: read.map(({ vm }) => vm),
     nodes,
@@ -146,6 +149,13 @@ export async function readRecovery(session: StoreSession, node: NodeName, wallMs
     wallMs,
   }
   return { snapshot, versions: new Map(read.map(({ vm, spec, status }) => [vm.uuid, { spec, status }])) }
+}
+
+/** Clocks of primaries differ: a proof from the far future is an old one, too. */
+function mayWait({ journal, aliveLife, status }: NodeRead, wallMs: number): boolean {
+  const isBack = aliveLife !== undefined && status?.ack === journal?.seq
+  const provenMs = journal?.evidence.at(-1)?.at ?? 0
+  return !isBack && Math.abs(wallMs - provenMs) < PASSING_MS
 }
 
 /** What nodes have seen of run sequences: one that is higher than the store's shows that the store went backwards. */

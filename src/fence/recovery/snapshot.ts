@@ -21,6 +21,8 @@ export type RecoverySnapshot = {
   readonly deadLives: ReadonlySet<LifeId>
   /** It has no proof of life: what is placed there starts nowhere. */
   readonly isAway: boolean
+  /** A shortage that may pass is waited for. False: it has lasted, or the node itself is back and waits. */
+  readonly mayWait: boolean
   readonly vms: readonly RecoveryVm[]
   readonly nodes: readonly NodeFacts[]
   /** Certified nodes, each with the life it may run VMs under (protocol P7b). */

@@ -68,6 +68,29 @@ describe('choosePlacement', () => {
     expect(choosePlacement(request(), []).reason).toBe('the cluster has no nodes')
   })
 
+  it('names the nodes that would do but for something that may pass', () => {
+    const small = { memoryFreeMiB: 10 }
+    const nodes = [
+      node('a', { daemon: 'init', isCertified: false }),
+      node('b', { domainState: 'unflush' }),
+      node('c', { resources: undefined }),
+      node('d', { bridges: [] }),
+      node('e', { hasGuestKey: false }),
+      node('f', { isCertified: false }),
+      node('g', { daemon: 'dead', isCertified: false }),
+      node('h', { domainState: 'unflush', resources: small }),
+      node('i', { domainState: 'flushed' }),
+      node('j', { daemon: 'init', arch: 'aarch64' }),
+      node('k', { daemon: 'init' }),
+      node('l', { bridges: [], resources: { memoryTotalMiB: 1000 } }),
+      node('m', { resources: small }),
+    ]
+    const excluded = new Map([[hv('k'), 'it was fenced']])
+    const change = { excluded, bridges: ['br0'], needsGuestKey: true }
+    const { choice, passing } = choosePlacement(request(change), nodes)
+    expect([choice, ...passing.map((each) => each.node)]).toEqual([null, 'a', 'b', 'c', 'd', 'e', 'f'])
+  })
+
   it('takes a full node only when it may, and only when no other is left', () => {
     const full = node('a', { resources: { memoryFreeMiB: 10, load1: 0 } })
     const free = node('b', { resources: { load1: 9 } })
