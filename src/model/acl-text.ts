@@ -54,8 +54,8 @@ export const HOST_TABLE = 'pvc-host'
  * host passes it, those of its storage as well: the set of bridges is looked up once, however many there are. No rule of an
  * operator is in it.
  */
-export function hostTable(networks: readonly Network[]): string {
-  const devices = networks.map(({ vni }) => `"${bridgeName(vni)}"`).join(', ')
+export function hostTable(vnis: readonly number[]): string {
+  const devices = vnis.map((vni) => `"${bridgeName(vni)}"`).join(', ')
   return `${withoutTable('inet', HOST_TABLE)}table inet ${HOST_TABLE} {
   chain guests {
     ct state established,related accept

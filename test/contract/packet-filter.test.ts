@@ -68,7 +68,7 @@ describe('the packet filter', () => {
 
   it('closes the host to guests, but for the services of a gateway', async () => {
     const others = Array.from({ length: 100 }, (_, index) => managedNetwork(101 + index))
-    expect(await filter.apply(hostTable([...others, network]))).toBeUndefined()
+    expect(await filter.apply(hostTable([...others, network].map(({ vni }) => vni)))).toBeUndefined()
     expect(await filter.tables()).toContainEqual({ family: 'inet', name: HOST_TABLE, chains: ['guests', 'input'] })
     const listen = (port: string) =>
       room.run('primary', 'timeout', '4', 'busybox', 'nc', '-l', '-p', port).catch(() => '')

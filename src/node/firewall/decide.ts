@@ -33,13 +33,17 @@ export type FilterMemory = {
   readonly refused: ReadonlyMap<string, { readonly text: string }>
 }
 
-/** All tables that are to be; `spoofing`: the text of that which holds guests to their addresses, if there is one. */
+/**
+ * All tables that are to be; `spoofing`: the text of that which holds guests to their addresses, if there is one. Guests of
+ * `unreadable` networks are kept from the host like all others.
+ */
 export function wantedTables(
   networks: readonly { readonly network: Network; readonly acls: NetworkAcls }[],
   spoofing: string | undefined,
+  unreadable: ReadonlySet<number> = new Set(),
 ): readonly WantedTable[] {
   const managed = networks.filter(({ network }) => network.type === 'managed')
-  const host = managed.map(({ network }) => network)
+  const host = [...managed.map(({ network }) => network.vni), ...unreadable].sort((a, b) => a - b)
   const own = managed.filter(({ acls }) => hasRules(acls))
   return [
     ...(host.length === 0 ? [] : [{ family: 'inet' as const, name: HOST_TABLE, text: hostTable(host) }]),
@@ -54,12 +58,13 @@ export function wantedTables(
 /**
  * What changes, removals last. `present`: the tables there are; undefined when nobody looked, and then they are taken to be as
  * this daemon made them. A table from before is replaced, because nobody knows what it says. A text that was refused is tried
- * again at a look only.
+ * again at a look only. Rules of `unreadable` networks stay as they are.
  */
 export function decideFilter(
   wanted: readonly WantedTable[],
   present: readonly PresentTable[] | undefined,
   { applied, refused }: FilterMemory,
+  unreadable: ReadonlySet<number> = new Set(),
 ): readonly TableChange[] {
   const there = present && new Map(present.map((table) => [keyOf(table), table.chains]))
   const made = wanted
@@ -70,7 +75,8 @@ export function decideFilter(
     })
   const isWanted = new Set(wanted.map(keyOf))
   const known = there === undefined ? [...applied.keys()] : (present ?? []).filter(isOurs).map(keyOf)
-  const stale = known.filter((key) => !isWanted.has(key))
+  const kept = new Set([...unreadable].map((vni) => keyOf({ family: 'inet', name: aclTableName(vni) })))
+  const stale = known.filter((key) => !isWanted.has(key) && !kept.has(key))
   const gone = stale.map((key): TableChange => {
     const [family = '', name = ''] = key.split(' ')
     return { key, text: withoutTable(family, name), wanted: undefined }

@@ -10,14 +10,14 @@ import type { Log } from '../../ports/log.ts'
 import type { PacketFilter } from '../../ports/packet-filter.ts'
 import { tree } from '../../schema/tree.ts'
 import type { Index } from '../../view/index.ts'
-import { readAcls, readLeases, readNetworks, readReservations } from '../../view/networks.ts'
+import { readAcls, readLeases, readNetworks, readReservations, unreadableNetworks } from '../../view/networks.ts'
 import { CardReader } from '../../view/vm-cards.ts'
 import type { FaultBoard } from '../faults.ts'
 import { decideFilter, keyOf, type TableChange, type WantedTable, wantedTables } from './decide.ts'
 import { SPOOFING_TABLE, spoofingTable } from './spoofing.ts'
 
 export type FirewallDeps = {
-  readonly index: Pick<Index, 'isReady' | 'get' | 'children' | 'onChange'>
+  readonly index: Pick<Index, 'isReady' | 'get' | 'children' | 'refused' | 'onChange'>
   readonly filter: PacketFilter
   readonly links: Pick<Links, 'list' | 'subscribe'>
   readonly faults: FaultBoard
@@ -98,9 +98,10 @@ async function pass(deps: FirewallDeps, state: State): Promise<number> {
     (text) => ({ text }),
     (error: unknown) => ({ text: state.applied.get(SPOOFING_KEY), error }),
   )
-  const wanted = wantedTables(networks, spoofing.text)
+  const unreadable = unreadableNetworks(index)
+  const wanted = wantedTables(networks, spoofing.text, unreadable.specs)
   const present = lookInMs > 0 ? undefined : await filter.tables()
-  const changes = decideFilter(wanted, present, state)
+  const changes = decideFilter(wanted, present, state, unreadable.rules)
   const refusals = await applyChanges(filter, changes)
   forgetOutdated(state.refused, wanted)
   for (const { key, wanted: table } of changes) {

@@ -58,13 +58,14 @@ export function rememberPorts(known: GuestPorts, links: readonly Link[]): GuestP
 
 /**
  * Decides for all networks at once. What exists and is right is left alone, so the next decision is empty. Guests' devices
- * are plugged in again where they were, as after somebody deleted their bridge.
+ * are plugged in again where they were, as after somebody deleted their bridge. The devices of `unreadable` networks stay.
  */
 export function decideLinks(
   networks: readonly Network[],
   links: readonly Link[],
   ground: NetworkGround,
   ports: GuestPorts = new Map(),
+  unreadable: ReadonlySet<number> = new Set(),
 ): LinkDecision {
   const byName = new Map(links.map((link) => [link.name, link]))
   const changes: LinkChange[] = []
@@ -88,7 +89,10 @@ export function decideLinks(
     if (master === undefined && bridge !== undefined && wanted.has(bridge))
       changes.push({ kind: 'set', name, to: { master: bridge } })
   }
-  const stale = links.filter(({ name, alias }) => alias.startsWith(OUR_ALIAS) && !wanted.has(name))
+  const isUnreadable = (alias: string) => unreadable.has(Number(alias.slice(OUR_ALIAS.length)))
+  const stale = links.filter(
+    ({ name, alias }) => alias.startsWith(OUR_ALIAS) && !wanted.has(name) && !isUnreadable(alias),
+  )
   // Bridges last: what is plugged into them goes first.
   const ordered = stale.toSorted((a, b) => Number(a.kind === 'bridge') - Number(b.kind === 'bridge'))
   return {

@@ -6,13 +6,13 @@ import type { Links } from '../../ports/links.ts'
 import type { Log } from '../../ports/log.ts'
 import { tree } from '../../schema/tree.ts'
 import type { Index } from '../../view/index.ts'
-import { readNetworks } from '../../view/networks.ts'
+import { readNetworks, unreadableNetworks } from '../../view/networks.ts'
 import type { FaultBoard } from '../faults.ts'
 import { decideLinks, type GuestPorts, type NetworkGround, rememberPorts } from './decide.ts'
 
 export type NetworkLinksDeps = {
   readonly ground: NetworkGround
-  readonly index: Pick<Index, 'isReady' | 'get' | 'children' | 'onChange'>
+  readonly index: Pick<Index, 'isReady' | 'get' | 'children' | 'refused' | 'onChange'>
   readonly links: Links
   readonly faults: FaultBoard
   readonly clock: Clock
@@ -89,7 +89,7 @@ async function pass(deps: NetworkLinksDeps, memory: Memory): Promise<boolean> {
   const networks = readNetworks(index)
   const present = await links.list()
   memory.ports = rememberPorts(memory.ports, present)
-  const decision = decideLinks(networks, present, ground, memory.ports)
+  const decision = decideLinks(networks, present, ground, memory.ports, unreadableNetworks(index).specs)
   const failures = await links.apply(decision.changes)
   const unkept = await links.keep(decision.settings)
   if (decision.changes.length > 0) log.info({ changes: decision.changes.length, failures }, 'network devices changed')

@@ -1,5 +1,6 @@
 /** The packet filter of a node: what it costs while nothing changes, what is repaired, and what a bad rule disturbs. */
 import { beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { ManualClock, settle } from '../../../../src/adapters/fake/clock.ts'
 import { FakeLinks } from '../../../../src/adapters/fake/links.ts'
 import { FakeLog } from '../../../../src/adapters/fake/log.ts'
@@ -17,7 +18,11 @@ import { network } from '../network/fixtures.ts'
 
 const BAD = 'tcp dprt 1'
 
+/** Writes what no codec of ours would. */
+const RAW = { schema: z.string(), encode: (text: string) => text, decode: (text: string) => text }
+
 let clock: ManualClock
+let ensemble: FakeEnsemble
 let log: FakeLog
 let index: Index
 let writer: StoreSession
@@ -29,20 +34,19 @@ let faults: ReturnType<typeof createFaultBoard>
 beforeEach(async () => {
   clock = new ManualClock()
   log = new FakeLog()
-  const ensemble = new FakeEnsemble({ clock })
+  ensemble = new FakeEnsemble({ clock })
   writer = await ensemble.connect().connected(0)
   await writer.ensure(TREE_DIRS)
-  index = createIndex({
-    store: ensemble.connect(),
-    clock,
-    log,
-    collections: [networksCollection(), vmsCollection()],
-  })
+  index = newIndex()
   filter = new FakePacketFilter()
   links = new FakeLinks(['lo'])
   faults = createFaultBoard(clock)
   await start()
 })
+
+function newIndex(): Index {
+  return createIndex({ store: ensemble.connect(), clock, log, collections: [networksCollection(), vmsCollection()] })
+}
 
 async function start(): Promise<void> {
   firewall = createFirewall({ index, filter, links, faults, clock, log })
@@ -119,6 +123,23 @@ describe('the packet filter of a node', () => {
     await writer.remove(tree.network(Vni.parse(100)).spec.path)
     await settle()
     expect(filter.names()).toEqual([])
+    await firewall.stop()
+  })
+
+  it('stays as it is for networks that are unreadable at the start of the daemon', async () => {
+    for (const vni of [100, 101, 102]) await add(vni, 'drop')
+    const before = filter.names()
+    await firewall.stop()
+    const spec = tree.network(Vni.parse(100)).spec
+    await writer.set({ path: spec.path, codec: RAW }, '{', 0)
+    await writer.set({ path: tree.network(Vni.parse(101)).acls.path, codec: RAW }, '{', 0)
+    const count = filter.texts.length
+    index = newIndex()
+    await start()
+    expect(filter.names()).toEqual(before)
+    const texts = filter.texts.slice(count).join('')
+    expect(texts.match(/^table \S+ \S+/gm)).toEqual(['table inet pvc-host', 'table inet pvc-net102'])
+    expect(texts).toContain('iifname { "vmbr100", "vmbr101", "vmbr102" }')
     await firewall.stop()
   })
 

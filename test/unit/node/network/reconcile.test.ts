@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { ManualClock, settle } from '../../../../src/adapters/fake/clock.ts'
 import { FakeLinks } from '../../../../src/adapters/fake/links.ts'
 import { FakeLog } from '../../../../src/adapters/fake/log.ts'
@@ -14,7 +15,11 @@ import { network } from './fixtures.ts'
 
 const ground = { nodeNumber: 11, clusterAddress: '10.90.0.11', underlayMtu: 1500, bridgeMtu: 1500 }
 
+/** Writes what no codec of ours would. */
+const RAW = { schema: z.string(), encode: (text: string) => text, decode: (text: string) => text }
+
 let clock: ManualClock
+let ensemble: FakeEnsemble
 let writer: StoreSession
 let links: FakeLinks
 let keeper: NetworkLinks
@@ -23,11 +28,9 @@ let looks: number
 
 beforeEach(async () => {
   clock = new ManualClock()
-  const log = new FakeLog()
-  const ensemble = new FakeEnsemble({ clock })
+  ensemble = new FakeEnsemble({ clock })
   writer = await ensemble.connect().connected(0)
   await writer.ensure(TREE_DIRS)
-  const index = createIndex({ store: ensemble.connect(), clock, log, collections: [networksCollection()] })
   links = new FakeLinks(['lo', 'eth0'])
   looks = 0
   const list = links.list.bind(links)
@@ -36,11 +39,17 @@ beforeEach(async () => {
     return list()
   }
   faults = createFaultBoard(clock)
+  await start()
+})
+
+async function start(): Promise<void> {
+  const log = new FakeLog()
+  const index = createIndex({ store: ensemble.connect(), clock, log, collections: [networksCollection()] })
   const devices = { underlayDevice: 'eth0', bridgeDevice: undefined }
   keeper = createNetworkLinks({ ground: { ...ground, ...devices }, index, links, faults, clock, log })
   keeper.start()
   await settle()
-})
+}
 
 const names = async () => (await links.list()).map(({ name }) => name)
 
@@ -50,6 +59,22 @@ describe('the devices of a node', () => {
     await settle()
     expect(await names()).toEqual(['lo', 'eth0', 'vmbr100', 'vxlan100'])
     await writer.remove(tree.network(Vni.parse(100)).spec.path)
+    await settle()
+    expect(await names()).toEqual(['lo', 'eth0'])
+    await keeper.stop()
+  })
+
+  it('stay when the network is unreadable at the start of the daemon, and go when it is removed', async () => {
+    const { spec } = tree.network(Vni.parse(100))
+    await writer.create(spec, network(100))
+    await writer.create(tree.network(Vni.parse(200)).spec, network(200))
+    await settle()
+    await keeper.stop()
+    await writer.set({ path: spec.path, codec: RAW }, '{', 0)
+    await writer.remove(tree.network(Vni.parse(200)).spec.path)
+    await start()
+    expect(await names()).toEqual(['lo', 'eth0', 'vmbr100', 'vxlan100'])
+    await writer.remove(spec.path)
     await settle()
     expect(await names()).toEqual(['lo', 'eth0'])
     await keeper.stop()
