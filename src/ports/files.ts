@@ -25,6 +25,9 @@ export type HostSample = {
   readonly interfaces: readonly InterfaceCounters[]
 }
 
+/** How a domain ended, by libvirt's words: `migrated`, `shutdown`, `destroyed`, `crashed` … */
+export type DomainEnd = { readonly reason: string; readonly atWallMs: number }
+
 /** The node's own files below /run/pvc and facts from /proc. Permits are what the libvirt hook checks (protocol N4). */
 export type NodeFiles = {
   bootId(): Promise<BootId>
@@ -52,6 +55,11 @@ export type NodeFiles = {
   qemuProcesses(): Promise<ReadonlyMap<VmUuid, number>>
   /** Kills a QEMU process that libvirt has lost track of (SIGKILL by pidfd); no error when it is gone already. */
   killQemu(uuid: VmUuid, pid: number): Promise<void>
+  /**
+   * How the latest QEMU of the domain `name` ended here, by the log that libvirt keeps of it, also while no daemon of ours
+   * was there; undefined: it has not ended, or the log does not say.
+   */
+  latestEnd(name: string): Promise<DomainEnd | undefined>
   /** Pids of local processes that have librbd loaded and name the volume (`pool/volume`) in their arguments. */
   volumeUsers(volume: string): Promise<readonly number[]>
   hostSample(): Promise<HostSample>

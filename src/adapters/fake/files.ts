@@ -1,5 +1,5 @@
 import { type BootId, BootId as BootIdSchema, type LifeId, type VmUuid } from '../../model/ids.ts'
-import type { HostSample, NodeFiles } from '../../ports/files.ts'
+import type { DomainEnd, HostSample, NodeFiles } from '../../ports/files.ts'
 import type { DomainMark } from '../../ports/hypervisor.ts'
 import { FakeProcesses } from './processes.ts'
 
@@ -89,6 +89,9 @@ export class FakeFiles implements NodeFiles {
   }
   async killQemu(uuid: VmUuid, pid: number): Promise<void> {
     if (this.#isQemuOf(uuid, pid)) this.processes.kill(pid)
+  }
+  async latestEnd(name: string): Promise<DomainEnd | undefined> {
+    return this.processes.ends.get(name)
   }
   async volumeUsers(volume: string): Promise<readonly number[]> {
     return this.processes

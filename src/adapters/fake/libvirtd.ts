@@ -257,6 +257,7 @@ export class FakeLibvirtd {
 
   #launch(domain: FakeDomain): void {
     const isOurs = () => this.domains.get(domain.uuid) === domain
+    this.#options.processes.ends.delete(domain.name)
     this.#qemu.launch(domain, {
       onKilled: () => isOurs() && this.#leave(domain, 'crashed'),
       onTerminated: () => {
@@ -285,6 +286,7 @@ export class FakeLibvirtd {
     domain.state = 'shutoff'
     domain.reason = reason
     if (!domain.isPersistent) this.domains.delete(domain.uuid)
+    if (wasRunning) this.#options.processes.ends.set(domain.name, { reason, atWallMs: this.clock.wallMs() })
     if (wasRunning) this.emit(domain.uuid, 'stopped', reason === 'crashed' ? 'failed' : reason)
     migration?.domainEnded(domain)
   }

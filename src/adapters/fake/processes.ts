@@ -1,4 +1,5 @@
 import type { VmUuid } from '../../model/ids.ts'
+import type { DomainEnd } from '../../ports/files.ts'
 
 /** A process of a fake machine that matters to us: a QEMU, or a tool that has a volume open. */
 export type FakeProcess = {
@@ -15,6 +16,8 @@ export type FakeProcess = {
 
 /** The process table of one fake machine, shared by its fake hypervisor and its fake files. */
 export class FakeProcesses {
+  /** What the logs of libvirt on this machine say last of each domain, by its name. */
+  readonly ends = new Map<string, DomainEnd>()
   readonly #processes = new Map<number, FakeProcess>()
   #nextPid = 1000
 

@@ -10,6 +10,7 @@ import { pidfdKill, processStartTicks, waitProcessExit } from '../libvirt/system
 import { unlessGone, writeFileAtomic } from './atomic-file.ts'
 import { isOver, untilOver } from './exit.ts'
 import { createProc } from './proc.ts'
+import { readLatestEnd } from './qemu-log.ts'
 import { findVolumeUsers } from './volume-users.ts'
 
 export type NodeFilesOptions = {
@@ -21,6 +22,8 @@ export type NodeFilesOptions = {
   /** Default /sys/class/net. */
   readonly deviceDir?: string
   readonly libvirtRunDir?: string
+  /** Default /var/log/libvirt/qemu. */
+  readonly libvirtLogDir?: string
   readonly rbdDevicesDir?: string
   /** System calls that hold on to one process; default: the native ones. */
   readonly processHandle?: ProcessHandle
@@ -95,6 +98,7 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
       const startTicks = handle.startTicks(pid)
       if (startTicks !== undefined && proc.isQemuOf(pid, uuid)) handle.signal(pid, startTicks, 'SIGKILL')
     },
+    latestEnd: (name) => readLatestEnd(options.libvirtLogDir ?? '/var/log/libvirt/qemu', name),
     volumeUsers: (volume) => findVolumeUsers(places, volume),
     hostSample: () => proc.hostSample(),
     async readSeqs() {

@@ -168,12 +168,14 @@ function failed(spec: VmSpec, failure: Failure, memory: VmMemory): VmDecision {
 /**
  * The source's domain is gone in the middle of a migration (protocol L4): hand the record over when the copy is complete
  * and cannot be older than the disk, otherwise the migration is over and the VM starts cold. libvirt may have ended the
- * migration by itself, while this daemon or the target's was away; so the target is given time to say what it has.
+ * migration by itself, while this daemon or the target's was away; so the target is given time to say what it has. A daemon
+ * that did not see the copy believes libvirt's log only: the guest may have been let run on, and have ended, without it.
  */
 export function decideSourceGone(o: VmObservation, migration: Migration, memory: VmMemory): VmDecision {
-  const { copyCall, isResumedSinceSwitch } = o.move
-  const hasFailed = copyCall?.id === migration.id && copyCall.error !== undefined
-  if (migration.step === 'copy' && !isResumedSinceSwitch) {
+  const { copyCall, isResumedSinceSwitch, isMigratedAway } = o.move
+  const call = copyCall?.id === migration.id ? copyCall : undefined
+  const hasFailed = call?.error !== undefined
+  if (migration.step === 'copy' && !isResumedSinceSwitch && (call !== undefined || isMigratedAway)) {
     if (isComplete(o, migration)) return handOver(o, migration, memory)
     const wait = waited(o, memory, `gone ${migration.id}`)
     if (!hasFailed && wait.ms < OUTCOME_MS) return decision(wait.memory, undefined, SWITCHED_LOOK_MS)

@@ -55,6 +55,11 @@ export type MoveObservation = {
   readonly cpuProblem: string | undefined
   /** Source: libvirt let the guest run again after the switch, so the copy at the target is older than the disk. */
   readonly isResumedSinceSwitch: boolean
+  /**
+   * Source: by libvirt's own log it ended the domain because its copy was complete, so the guest never ran here again. Only
+   * looked for where the domain is gone and this daemon does not know the copy itself.
+   */
+  readonly isMigratedAway: boolean
 }
 
 /** Everything the decision about one VM needs, read at once. */

@@ -1,4 +1,5 @@
 import { isVmSpec, type Migration, type VmArrival, type VmDocument, type VmStatus } from '../../model/domain.ts'
+import { errorChain } from '../../model/errors.ts'
 import { type GuestCpu, guestCpu } from '../../model/guest-cpu.ts'
 import type { NodeName, VmUuid } from '../../model/ids.ts'
 import { tree } from '../../schema/tree.ts'
@@ -49,16 +50,34 @@ export async function observeMove(
   // From the switch on nothing depends on target and job, and the guest stands still.
   const isStaying = isSource && !domain.isSwitched
   const isLeaving = isStaying && isVmSpec(spec) && spec.node !== ports.self && spec.power === 'on'
-  const [target, found, job, cpu, cpuProblem] = await Promise.all([
+  const [target, found, job, cpu, cpuProblem, isMigratedAway] = await Promise.all([
     isLeaving ? readTarget(certificate, spec.node) : undefined,
     isMove && !isMoving ? certificate.session.get(tree.vm(uuid).arrival) : undefined,
     isStaying && migration?.step === 'copy' ? ports.hypervisor.migrationProgress(uuid) : undefined,
     isLeaving && migration === null ? readCpu(ports, uuid) : undefined,
     isNewHere(ports, migration, incoming) ? ports.hypervisor.cpuProblem(migration.cpu) : undefined,
+    domain === undefined && copyCall?.id !== migration?.id ? wasMigrated(ports, spec, migration) : false,
   ])
   const said = isMove ? (arrival ?? found?.value) : undefined
   const heard = latestArrival(look.told, said, migration)
-  return { target, arrival: heard, incoming, job, copyCall, cpu, cpuProblem, isResumedSinceSwitch }
+  const heardOf = { target, arrival: heard, incoming, job, copyCall, cpu, cpuProblem }
+  return { ...heardOf, isResumedSinceSwitch, isMigratedAway }
+}
+
+/** What libvirt wrote down about an earlier copy of the same VM does not count. A log that cannot be read proves nothing. */
+async function wasMigrated(
+  { files, self, log }: DomainPorts,
+  spec: VmDocument | undefined,
+  migration: Migration | null,
+): Promise<boolean> {
+  if (!isVmSpec(spec) || migration?.step !== 'copy' || migration.from.node !== self) return false
+  try {
+    const end = await files.latestEnd(spec.name)
+    return end?.reason === 'migrated' && end.atWallMs >= migration.startedAt
+  } catch (error) {
+    log.warn({ error: errorChain(error) }, 'the log that libvirt keeps of the domain cannot be read')
+    return false
+  }
 }
 
 async function readCpu({ hypervisor }: DomainPorts, uuid: VmUuid): Promise<GuestCpu | undefined> {

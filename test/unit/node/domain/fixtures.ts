@@ -69,6 +69,7 @@ export const NO_MOVE: MoveObservation = {
   cpu: undefined,
   cpuProblem: undefined,
   isResumedSinceSwitch: false,
+  isMigratedAway: false,
 }
 
 /** A memory that has already seen the given wish. */

@@ -107,12 +107,22 @@ const sourceRows: readonly (readonly [name: string, o: VmObservation, expected: 
   ],
   [
     'domain gone and complete: hands over',
-    source(COPY, { arrival: said('complete') }, { domain: undefined, permit: undefined }),
+    source(COPY, { arrival: said('complete'), copyCall: copying }, { domain: undefined, permit: undefined }),
     'write handed over',
   ],
   [
+    'domain gone and complete, copied without this daemon, ended by libvirt for it: hands over',
+    source(COPY, { arrival: said('complete'), isMigratedAway: true }, { domain: undefined, permit: undefined }),
+    'write handed over',
+  ],
+  [
+    'domain gone and complete, copied without this daemon, perhaps let run on since: starts cold',
+    source(COPY, { arrival: said('complete') }, { domain: undefined, permit: undefined }),
+    'write the guest ended while it was moved',
+  ],
+  [
     'domain gone, target has not said what it has: waits',
-    source(COPY, { arrival: said('prepared') }, { domain: undefined, permit: undefined }),
+    source(COPY, { arrival: said('prepared'), copyCall: copying }, { domain: undefined, permit: undefined }),
     'nothing',
   ],
   [
@@ -127,7 +137,11 @@ const sourceRows: readonly (readonly [name: string, o: VmObservation, expected: 
   ],
   [
     'domain gone after it was resumed: starts cold',
-    source(COPY, { arrival: said('complete'), isResumedSinceSwitch: true }, { domain: undefined, permit: undefined }),
+    source(
+      COPY,
+      { arrival: said('complete'), copyCall: copying, isResumedSinceSwitch: true },
+      { domain: undefined, permit: undefined },
+    ),
     'write the guest ended while it was moved',
   ],
   [
@@ -202,7 +216,11 @@ describe('the source of a move', () => {
   })
 
   it('gives the target 10 s to say that it has the copy of a guest that is gone here', () => {
-    const o = source(COPY, { arrival: said('prepared') }, { domain: undefined, permit: undefined })
+    const o = source(
+      COPY,
+      { arrival: said('prepared'), isMigratedAway: true },
+      { domain: undefined, permit: undefined },
+    )
     const first = decideVm(o)
     const at = (ms: number) => word(decideVm({ ...o, memory: first.memory, nowMs: o.nowMs + ms }).action)
     expect([at(9999), at(10_000)]).toEqual(['nothing', 'write the guest ended while it was moved'])

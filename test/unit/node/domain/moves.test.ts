@@ -126,9 +126,37 @@ describe('a live move and what can happen to it', () => {
     await world.clock.advance(3000)
     world.assertOneDomain()
     world.hv1.restartDaemon()
-    await world.until(runsAt('hv2'), 60_000)
+    expect((await world.until(runsAt('hv2'), 60_000)).seq).toBe(2)
     await world.clock.advance(10_000)
     world.assertOneDomain()
+  })
+
+  it('source daemon away while the copy came to its end: its guest goes on at the target', async () => {
+    const { world } = await moving()
+    await advance(world, INTO_COPY_MS)
+    world.hv1.killDaemon()
+    await world.clock.advance(3000)
+    const pid = world.hv2.libvirtd.domains.get(UUID)?.run?.pid
+    world.hv1.restartDaemon()
+    const status = await world.until(runsAt('hv2'), 5000)
+    expect(status.seq).toBe(2)
+    expect(world.hv2.libvirtd.domains.get(UUID)?.run?.pid).toBe(pid)
+  })
+
+  it('source daemon away while libvirt let the guest run on and it ended: its older copy never runs', async () => {
+    const { world } = await moving()
+    world.migrations.standing = { ...world.migrations.standing, isFinishLost: true }
+    await advance(world, INTO_COPY_MS)
+    world.hv1.killDaemon()
+    await world.clock.advance(3000)
+    const copy = world.hv2.libvirtd.domains.get(UUID)?.run?.pid
+    expect([copy, world.domainsRunning()]).toEqual([expect.any(Number), 1])
+    world.hv1.libvirtd.powerOff(UUID)
+    await world.clock.advance(1000)
+    world.hv1.restartDaemon()
+    const status = await world.until(runsAt('hv2'), 60_000)
+    expect(status.seq).toBeGreaterThan(2)
+    expect(world.hv2.libvirtd.domains.get(UUID)?.run?.pid).not.toBe(copy)
   })
 
   it('source daemon stopped for long while libvirt still prepares a long copy', async () => {
