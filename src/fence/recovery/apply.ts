@@ -64,7 +64,8 @@ async function applyStep(
   }
   if (step.kind === 'wait' || versions === undefined) return victim('waiting', reason)
   try {
-    const refused = step.kind === 'move' || step.kind === 'place' ? await breakLocks(context, step) : undefined
+    // Also of a VM that is left off: who starts it later could not tell that the lock is a dead one's.
+    const refused = 'volumes' in step ? await breakLocks(context, step) : undefined
     if (refused !== undefined) return victim('waiting', refused)
     const done = await context.irreversible(`move the record of VM ${name}`, () => write(context, step, versions))
     if (done.kind === 'refused') return victim('waiting', done.reason)

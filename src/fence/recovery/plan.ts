@@ -32,6 +32,7 @@ export type RecoveryStep = {
       readonly kind: 'release'
       /** Undefined: it stays as it is. */
       readonly spec: VmSpec | undefined
+      readonly volumes: VmSpec['rbdList']
       readonly status: VmStatus
       readonly placement: Placement | undefined
     }
@@ -237,8 +238,9 @@ function cleared({ wallMs }: RecoverySnapshot, status: VmStatus): VmStatus {
 
 function released(snapshot: RecoverySnapshot, vm: RecoveryVm, reason: string): RecoveryStep {
   const status: VmStatus = { ...cleared(snapshot, vm.status), run: null, phase: 'off' }
-  const name = specOf(vm)?.name ?? vm.uuid
-  return { uuid: vm.uuid, name, kind: 'release', reason, spec: undefined, status, placement: undefined }
+  const spec = specOf(vm)
+  const about = { uuid: vm.uuid, name: spec?.name ?? vm.uuid, volumes: spec?.rbdList ?? [] }
+  return { ...about, kind: 'release', reason, spec: undefined, status, placement: undefined }
 }
 
 /** It fits nowhere: off, and it starts when its home is taken into service again. */
@@ -262,5 +264,6 @@ function off(
     observedGeneration: next.generation,
     done: next.wishes,
   }
-  return { uuid: spec.uuid, name: spec.name, kind: 'release', reason, spec: next, status: stopped, placement }
+  const about = { uuid: spec.uuid, name: spec.name, volumes: spec.rbdList }
+  return { ...about, kind: 'release', reason, spec: next, status: stopped, placement }
 }

@@ -111,6 +111,16 @@ describe('recovery', () => {
     expect(world.ceph.blocklistEntries().map(({ address }) => address)).toEqual(['10.0.1.2:0/0'])
   })
 
+  it('breaks them also where the VM is left off, or its next start would find them', async () => {
+    world = await FenceWorld.open()
+    const rbdList = ['vms/own'] as never
+    await world.vm('web', { node: 'n2', power: 'off', run: 'n2', spec: { rbdList } })
+    world.ceph.lockByStranger('vms/own', '10.0.1.2').die()
+    await recover()
+    expect(await world.status('web')).toMatchObject({ run: null })
+    expect(must(world.ceph.image('vms/own')).locks()).toEqual([])
+  })
+
   it('tries a VM again whose locks cannot be looked at, and does not hold the others up', async () => {
     world = await FenceWorld.open()
     const rbdList = ['vms/own'] as never
