@@ -51,6 +51,8 @@ export async function runNodeDaemon(config: LoadedConfig, version: string): Prom
   const log = createLog({ name: 'pvcnoded', level: config.logging.level, tap: tap.write })
   crashOn('uncaughtException', log)
   crashOn('unhandledRejection', log)
+  // Before anything is started: a signal that finds nobody ends the process, or is lost beside a child of it.
+  const asked = firstSignal(log)
   await mkdir(config.paths.run, { recursive: true, mode: 0o700 })
   await mkdir(config.paths.state, { recursive: true, mode: 0o700 })
   await takeInstanceLock(join(config.paths.run, 'pvcnoded.sock'))
@@ -59,7 +61,7 @@ export async function runNodeDaemon(config: LoadedConfig, version: string): Prom
   await dropLeftovers(config, log)
   const { daemon, coordinator, consoles, close } = await startWithAdapters(config, version, log)
   tap.attach(consoles.logLine)
-  const signal = await firstSignal(log)
+  const signal = await asked
   log.info({ signal }, 'asked to stop')
   // First, so that another coordinator has the primary's work before this node is marked as stopped.
   await coordinator?.stop()

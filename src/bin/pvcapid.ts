@@ -120,6 +120,8 @@ function clusterFacts(config: LoadedConfig) {
 async function serve(config: LoadedConfig): Promise<number> {
   const clock = createSystemClock()
   const log = createLog({ name: 'pvcapid', level: config.logging.level })
+  // Before anything is started: a signal that finds nobody ends the process, or is lost beside a child of it.
+  const asked = signalled()
   // Watches are counted per session, so the index has several; changes go over the first.
   const store = openStore(config, clock, log)
   const { main, more } = apiCollections()
@@ -149,7 +151,7 @@ async function serve(config: LoadedConfig): Promise<number> {
   log.info({ addresses: ownAddresses(config), port: config.api.port, tls: config.api.tls !== undefined }, 'listening')
   if (!config.api.auth.enabled) log.warn({}, 'authentication is off: everybody who reaches this address is an admin')
   const prepared = prepare({ config, store, clock, log, signal: ending.signal })
-  const signal = await signalled()
+  const signal = await asked
   log.info({ signal }, 'ending')
   ending.abort()
   await drain(apps, clock, log)

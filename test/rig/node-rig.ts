@@ -92,7 +92,9 @@ export class NodeRig {
     if (daemon === undefined) return null
     this.#daemon = undefined
     daemon.kill(signal)
-    return ended(daemon, timeoutMs)
+    return ended(daemon, timeoutMs).catch((error: unknown) => {
+      throw new Error(`the log of pvcnoded ends with:\n${this.log.slice(-3000)}`, { cause: error })
+    })
   }
 
   async status(): Promise<NodeStatus | undefined> {
