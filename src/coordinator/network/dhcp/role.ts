@@ -1,5 +1,6 @@
 /** The role that gives guests their addresses: one DHCP server per network, its leases in ZooKeeper. */
 import type { Clock } from '../../../base/clock.ts'
+import { errorChain } from '../../../model/errors.ts'
 import type { Network } from '../../../model/network.ts'
 import { VXLAN_OVERHEAD } from '../../../model/network-check.ts'
 import type { DhcpServers } from '../../../ports/dhcp.ts'
@@ -40,13 +41,26 @@ export function createDhcpRole({ index, servers, underlayMtu, clock, log }: Dhcp
     }))
     reign.faults.replace('DHCP_SERVER', faults)
   }
-  return createNetworkRole({
+  let isHushed = false
+  const role = createNetworkRole({
     name: 'dhcp',
     index,
     follows: [tree.networks.path],
     clock,
     log,
+    // A router advertisement says at which station the gateway is found: after the successor has said so, it would take it back.
+    hush() {
+      isHushed = true
+      servers.stop().catch((error: unknown) => {
+        log.error({ error: errorChain(error) }, 'DHCP servers did not end before the handover')
+      })
+    },
+    async reclaim() {
+      isHushed = false
+      role.again()
+    },
     async pass(reign) {
+      if (isHushed) return
       const networks = readNetworks(index)
       const wanted = networks.filter(isServed).map((network) => ({
         network,
@@ -58,6 +72,7 @@ export function createDhcpRole({ index, servers, underlayMtu, clock, log }: Dhcp
       showProblems(reign)
     },
     async giveUp() {
+      isHushed = false
       // First the servers: what they say last belongs into the book.
       await servers.stop()
       await current?.book.close()
@@ -65,4 +80,5 @@ export function createDhcpRole({ index, servers, underlayMtu, clock, log }: Dhcp
       current = undefined
     },
   })
+  return role
 }

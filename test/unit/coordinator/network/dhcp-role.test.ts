@@ -64,6 +64,22 @@ describe('DHCP servers', () => {
     expect(servers.servers).toEqual([])
   })
 
+  it('say nothing any more once a successor is named, and serve again when it does not take over', async () => {
+    const { world, servers, role } = await start([managedNetwork(100)])
+    role.hush?.()
+    await world.change(100, (network) => ({ ...network, mtu: 1400 }))
+    await world.clock.advance(20_000)
+    expect(servers.servers).toEqual([])
+    await role.reclaim?.()
+    await world.clock.advance(10)
+    expect(servers.servers[0]?.mtu).toBe(1400)
+    role.hush?.()
+    await role.stop()
+    await role.start(world.reign)
+    expect(servers.servers).toHaveLength(1)
+    await role.stop()
+  })
+
   it('that do not work are a fault each, gone when they work', async () => {
     const { world, servers, role } = await start([managedNetwork(100)])
     servers.broken = [{ vni: 100, message: 'dnsmasq ended with code 2' }]
