@@ -1,6 +1,7 @@
 /** DHCP servers as one dnsmasq per network, kept running, their leases in the book of whoever keeps them. */
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Limiter } from '../../base/limiter.ts'
 import type { DhcpReservation } from '../../model/network.ts'
 import type { DhcpServer, DhcpServers, LeaseBook } from '../../ports/dhcp.ts'
 import type { Log } from '../../ports/log.ts'
@@ -20,12 +21,14 @@ export type DnsmasqOptions = Pick<DnsmasqSettings, 'script' | 'forwarders'> & {
 
 type Running = { readonly key: string; readonly program: RunningProgram; reservations: ReadonlyMap<string, string> }
 
+/** Its calls work one after another: a stop ends what an earlier `keep` starts, and is over only when all of it is gone. */
 export function createDnsmasq(options: DnsmasqOptions): DhcpServers {
   const { runDir, programs, log, script, forwarders } = options
   const socketPath = join(runDir, 'dhcp.sock')
   const zonesFile = join(runDir, 'dhcp-zones.conf')
   let zonesNow: string | undefined
   const running = new Map<number, Running>()
+  const turns = new Limiter(1)
   let socket: LeaseSocket | undefined
   let book: LeaseBook | undefined
   const reservationDir = (vni: number) => join(runDir, 'dhcp', String(vni))
@@ -65,35 +68,39 @@ export function createDnsmasq(options: DnsmasqOptions): DhcpServers {
     for (const { program } of running.values()) program.readAgain()
   }
 
+  const keep: DhcpServers['keep'] = async (servers, zones, newBook, onChange) => {
+    book = newBook
+    if (socket === undefined) {
+      await mkdir(runDir, { recursive: true, mode: 0o700 })
+      socket = await openLeaseSocket(socketPath, () => book, log)
+    }
+    const wanted = new Set(servers.map(({ network }) => network.vni as number))
+    await putZones(zonesText(zones, options.nameServer))
+    const settings = { script, forwarders, zonesFile }
+    await Promise.all([...running.keys()].filter((vni) => !wanted.has(vni)).map(end))
+    await Promise.all(
+      servers.map((server) => {
+        const dir = reservationDir(server.network.vni)
+        return keepOne(server, dnsmasqArguments(server, { ...settings, reservationDir: dir }), onChange)
+      }),
+    )
+  }
+
+  const stop = async (): Promise<void> => {
+    await Promise.all([...running.keys()].map(end))
+    await socket?.close()
+    socket = undefined
+    book = undefined
+  }
+
   return {
-    async keep(servers, zones, newBook, onChange) {
-      book = newBook
-      if (socket === undefined) {
-        await mkdir(runDir, { recursive: true, mode: 0o700 })
-        socket = await openLeaseSocket(socketPath, () => book, log)
-      }
-      const wanted = new Set(servers.map(({ network }) => network.vni as number))
-      await putZones(zonesText(zones, options.nameServer))
-      const settings = { script, forwarders, zonesFile }
-      await Promise.all([...running.keys()].filter((vni) => !wanted.has(vni)).map(end))
-      await Promise.all(
-        servers.map((server) => {
-          const dir = reservationDir(server.network.vni)
-          return keepOne(server, dnsmasqArguments(server, { ...settings, reservationDir: dir }), onChange)
-        }),
-      )
-    },
+    keep: (servers, zones, newBook, onChange) => turns.run(() => keep(servers, zones, newBook, onChange)),
     problems: () =>
       [...running].flatMap(([vni, { program }]) => {
         const message = program.problem()
         return message === undefined ? [] : [{ vni, message }]
       }),
-    async stop() {
-      await Promise.all([...running.keys()].map(end))
-      await socket?.close()
-      socket = undefined
-      book = undefined
-    },
+    stop: () => turns.run(stop),
   }
 }
 

@@ -60,6 +60,7 @@ export function createDhcpRole({ index, servers, underlayMtu, clock, log }: Dhcp
       role.again()
     },
     async pass(reign) {
+      const book = await bookOf(reign)
       if (isHushed) return
       const networks = readNetworks(index)
       const wanted = networks.filter(isServed).map((network) => ({
@@ -68,7 +69,7 @@ export function createDhcpRole({ index, servers, underlayMtu, clock, log }: Dhcp
         reservations: readReservations(index, network.vni),
       }))
       const zones = zoneNames(networks).map((zone) => zone.replace(/\.$/, ''))
-      await servers.keep(wanted, zones, await bookOf(reign), () => showProblems(reign))
+      await servers.keep(wanted, zones, book, () => showProblems(reign))
       showProblems(reign)
     },
     async giveUp() {
