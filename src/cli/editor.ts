@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CommandFailure } from './failure.ts'
+import { paintDiff, unifiedDiff } from './output/diff.ts'
 import type { Session } from './session.ts'
 
 /** A text being edited in a file of its own. */
@@ -28,4 +29,28 @@ export async function editText(session: Session, text: string, fileName: string)
     await discard()
     throw error
   }
+}
+
+/**
+ * Shows how a text would change, and lets `write` ask and write when there is a difference at all. The draft it came from is
+ * removed afterwards, but kept when `write` failed or was refused.
+ */
+export async function proposeChange(
+  session: Session,
+  texts: { readonly current: string; readonly wanted: string },
+  draft: Draft | undefined,
+  write: () => Promise<void>,
+): Promise<void> {
+  try {
+    const difference = unifiedDiff(texts.current, texts.wanted)
+    if (difference.length === 0) session.print('Aborting with no modifications.')
+    else {
+      session.print(`Pending modifications:\n\n${paintDiff(difference, session.palette)}\n`)
+      await write()
+    }
+  } catch (error) {
+    if (draft !== undefined) session.note(`Your text is kept in ${draft.file}.`)
+    throw error
+  }
+  await draft?.discard()
 }

@@ -1,8 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { ApiClient } from '../client.ts'
-import { editText } from '../editor.ts'
+import { editText, proposeChange } from '../editor.ts'
 import { usageFailure } from '../failure.ts'
-import { paintDiff, unifiedDiff } from '../output/diff.ts'
 import { formatProfileList, formatUserDataList } from '../output/provisioner-view.ts'
 import type { Session } from '../session.ts'
 import { readTextFile } from '../text-file.ts'
@@ -78,19 +77,10 @@ async function editUserData(session: Session, api: ApiClient, name: string, isCo
   const { userdata } = single(await api.call('userDataInfo', { userdata: name }), 'User data')
   const current = withoutLastBreak(userdata)
   const draft = await editText(session, current, name)
-  try {
-    const difference = unifiedDiff(current, withoutLastBreak(draft.text))
-    if (difference.length === 0) session.print('Aborting with no modifications.')
-    else {
-      session.print(`Pending modifications:\n\n${paintDiff(difference, session.palette)}\n`)
-      await session.confirm('Write modifications to cluster', isConfirmed)
-      session.print((await api.call('userDataModify', { userdata: name, data: draft.text })).message)
-    }
-  } catch (error) {
-    session.note(`Your text is kept in ${draft.file}.`)
-    throw error
-  }
-  await draft.discard()
+  await proposeChange(session, { current, wanted: withoutLastBreak(draft.text) }, draft, async () => {
+    await session.confirm('Write modifications to cluster', isConfirmed)
+    session.print((await api.call('userDataModify', { userdata: name, data: draft.text })).message)
+  })
 }
 
 function withoutLastBreak(text: string): string {

@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
 import type { ApiClient } from '../client.ts'
 import { readableDefinition, readDefinition } from '../definition.ts'
-import { type Draft, editText } from '../editor.ts'
+import { editText, proposeChange } from '../editor.ts'
 import { CommandFailure, usageFailure } from '../failure.ts'
-import { paintDiff, unifiedDiff } from '../output/diff.ts'
 import type { Session } from '../session.ts'
 import { readTextFile } from '../text-file.ts'
 import { replaceDefinition } from '../vm-definition.ts'
@@ -39,42 +38,29 @@ export function addVmModifyCommand(vm: Command, open: OpenSession): void {
       const session = open()
       const input = file === undefined ? undefined : await readTextFile(session.host, file)
       const api = await session.connect()
-      if (input !== undefined) {
-        session.print(`Replacing configuration of VM "${name}" with file "${file}".`)
-        return await modify(session, api, name, options, async () => ({ text: input }))
-      }
-      return await modify(session, api, name, options, (current) => editText(session, current, `${name}.xml`))
+      if (input !== undefined) session.print(`Replacing configuration of VM "${name}" with file "${file}".`)
+      await modify(session, api, name, input, options)
     })
 }
 
-type Change = Pick<Draft, 'text'> & Partial<Draft>
-
+/** @param input the new text; undefined: whoever is at the terminal edits the present one */
 async function modify(
   session: Session,
   api: ApiClient,
   name: string,
+  input: string | undefined,
   options: ModifyOptions,
-  makeChange: (current: string) => Promise<Change>,
 ): Promise<void> {
   const vm = await fetchVm(api, name)
   const current = readableDefinition(vm.xml)
-  const change = await makeChange(current)
-  try {
-    const text = change.text.trim()
-    const difference = unifiedDiff(current, text)
-    if (difference.length === 0) session.print('Aborting with no modifications.')
-    else {
-      session.print(`Pending modifications:\n\n${paintDiff(difference, session.palette)}\n`)
-      readDefinition(text)
-      await session.confirm('Write modifications to cluster', options.confirmDiff || options.yes)
-      const restart = options.restart && (await mayRestart(session, name, options))
-      await replaceDefinition(session, api, name, vm, { xml: text, restart })
-    }
-  } catch (error) {
-    if (change.file !== undefined) session.note(`Your text is kept in ${change.file}.`)
-    throw error
-  }
-  await change.discard?.()
+  const draft = input === undefined ? await editText(session, current, `${name}.xml`) : undefined
+  const wanted = (input ?? draft?.text ?? '').trim()
+  await proposeChange(session, { current, wanted }, draft, async () => {
+    readDefinition(wanted)
+    await session.confirm('Write modifications to cluster', options.confirmDiff || options.yes)
+    const restart = options.restart && (await mayRestart(session, name, options))
+    await replaceDefinition(session, api, name, vm, { xml: wanted, restart })
+  })
 }
 
 /** Like the older client: a no here means that the change is made without the restart. */
