@@ -16,15 +16,16 @@ import type { RecoverySnapshot } from './recovery/snapshot.ts'
  * @returns whether the journal is further than it was
  */
 export async function applyRecover(context: ApplyContext, { journal }: Observed): Promise<boolean> {
-  const { reign, deps, node, cluster } = context
-  const read = await readRecovery(reign.session, node, deps.clock.wallMs())
+  const { reign, deps, node, cluster, opening } = context
+  const since = { wallMs: deps.clock.wallMs(), recoveringForMs: opening?.recoveringForMs() ?? 0 }
+  const read = await readRecovery(reign.session, node, since)
   const steps = planRecovery(read.snapshot)
   cluster.forget()
   const isOver = journal.value.state === 'evidence' && heldByDead(read.snapshot).length === 0
   if (isOver || steps.length === 0) return finish(context, journal, read)
   const announced = await announce(context, journal, steps)
   if (announced === undefined) return true
-  const { opening, writer } = context
+  const { writer } = context
   if (opening === undefined) return false
   const results = await applyRecovery(
     {

@@ -30,6 +30,7 @@ export class Opening {
   readonly #running = new Map<FenceWork, Promise<void>>()
   readonly #onNews: () => void
   #pending: PendingEvent[] = []
+  #recoveringSinceMs: number | undefined
   #listed: { readonly entries: readonly string[]; readonly atMs: number } | undefined
 
   constructor(deps: FencerDeps, reign: Reign, node: NodeName, seq: number, onNews: () => void) {
@@ -57,6 +58,13 @@ export class Opening {
   listed(clock: Clock): readonly string[] | undefined {
     const isValid = this.#listed !== undefined && clock.nowMs() - this.#listed.atMs < ENTRIES_VALID_MS
     return isValid ? this.#listed?.entries : undefined
+  }
+
+  /** How long this primary has been looking for places for VMs of the node; by its own clock, the only one it can compare. */
+  recoveringForMs(): number {
+    const nowMs = this.#deps.clock.nowMs()
+    this.#recoveringSinceMs ??= nowMs
+    return nowMs - this.#recoveringSinceMs
   }
 
   tell(step: FenceEvent['step'], text: string): void {

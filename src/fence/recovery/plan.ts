@@ -158,7 +158,7 @@ function planStart(snapshot: RecoverySnapshot, vm: Started, nodes: readonly Plac
   const target = placement.choice
   if (target === null && placement.passing.length > 0 && snapshot.mayWait) {
     const what = placement.passing.map(({ node, reason }) => `${node}: ${reason}`).join('; ')
-    return { ...about, kind: 'wait', reason: `${what}, which may pass; ten minutes after the proof it is left off` }
+    return { ...about, kind: 'wait', reason: `${what}, which may pass; after ten minutes it is left off` }
   }
   const life = target === null ? undefined : snapshot.targets.get(target)
   if (target === null || life === undefined) return off(snapshot, vm, placement.reason, placement)

@@ -20,6 +20,9 @@ export type ReadRecovery = {
   readonly versions: ReadonlyMap<VmUuid, { readonly spec: number | undefined; readonly status: number }>
 }
 
+/** Times of this primary: for what it writes down, and how long it has been looking for places already. */
+type RecoveryTimes = { readonly wallMs: number; readonly recoveringForMs: number }
+
 /** A node with its journal, as the store has them now. */
 export type NodeRead = NodeFacts & {
   readonly journal: FenceJournal | undefined
@@ -105,7 +108,7 @@ export async function readAwaited(
 }
 
 /** Reads everything a recovery of `node` is planned from. */
-export async function readRecovery(session: StoreSession, node: NodeName, wallMs: number): Promise<ReadRecovery> {
+export async function readRecovery(session: StoreSession, node: NodeName, times: RecoveryTimes): Promise<ReadRecovery> {
   const [records, nodes, cluster, seqs] = await Promise.all([
     readRecords(session),
     readNodes(session),
@@ -139,23 +142,21 @@ export async function readRecovery(session: StoreSession, node: NodeName, wallMs
   const snapshot: RecoverySnapshot = {
     node,
     deadLives,
-    mayWait: own !== undefined && mayWait(own, wallMs),
+    mayWait: own !== undefined && !isBack(own) && times.recoveringForMs < PASSING_MS,
     isAway: own !== undefined && own.aliveLife === undefined,
     vms: read.map(({ vm }) => vm),
     nodes,
     targets: targetsOf(nodes.filter(({ spec }) => spec.name !== node)),
     highestSeqs: seqs,
     defaultSelector: cluster?.value.defaults.selector ?? 'mem',
-    wallMs,
+    wallMs: times.wallMs,
   }
   return { snapshot, versions: new Map(read.map(({ vm, spec, status }) => [vm.uuid, { spec, status }])) }
 }
 
-/** Clocks of primaries differ: a proof from the far future is an old one, too. */
-function mayWait({ journal, aliveLife, status }: NodeRead, wallMs: number): boolean {
-  const isBack = aliveLife !== undefined && status?.ack === journal?.seq
-  const provenMs = journal?.evidence.at(-1)?.at ?? 0
-  return !isBack && Math.abs(wallMs - provenMs) < PASSING_MS
+/** It runs again and waits for its journal to be closed. */
+function isBack({ journal, aliveLife, status }: NodeRead): boolean {
+  return aliveLife !== undefined && status?.ack === journal?.seq
 }
 
 /** What nodes have seen of run sequences: one that is higher than the store's shows that the store went backwards. */
