@@ -1,51 +1,17 @@
 /** The story of the guard: who is cut off loses its guests in time, and nobody else loses any. */
-import { readFileSync } from 'node:fs'
+import { elapsed } from './failover.ts'
+import { blockedLoop, leaderGone, ownDisk, stalledDisk } from './guard-troubles.ts'
+import { expectUntouched, guardLog, guest, host, isAlive, latchesIn, untilRuns, vm } from './guarded-guest.ts'
 import type { Lab } from './lab.ts'
-import { defineGuest, ensurePool, expectSound, type MovedGuest } from './moved-guest.ts'
+import { defineGuest, ensurePool, expectSound } from './moved-guest.ts'
 import { pollUntil } from './poll.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
 import { nodeViews, qemuPid } from './vm-view.ts'
 import { zooKeeperLeader } from './zookeeper-leader.ts'
 
-const guest: MovedGuest = { name: 'kept', uuid: 'aaaaaaaa-0000-4000-8000-000000000007' }
-const vm = guest.name
-const host = 'hv1'
 const boundMs = 9000
 /** A look each tenth of a second, and what a busy machine adds. */
 const lateMs = 500
-
-function guardLog(lab: Lab): string {
-  return readFileSync(lab.host(host).log('guard'), 'utf8')
-}
-
-/** Until so much time has passed: to see that nothing happens meanwhile. */
-async function elapsed(ms: number): Promise<void> {
-  const endMs = performance.now() + ms
-  await pollUntil({ what: `${ms} ms`, timeoutMs: ms + 10_000 }, async () => performance.now() >= endMs)
-}
-
-async function untilRuns(lab: Lab): Promise<number> {
-  return pollUntil({ what: `${vm} runs at ${host}`, timeoutMs: 60_000 }, () => qemuPid(lab, host, vm))
-}
-
-/** A dead process that nobody has reaped yet has no arguments any more. */
-async function isAlive(lab: Lab, pid: number): Promise<boolean> {
-  const { stdout } = await lab
-    .host(host)
-    .sh(['bash', '-c', 'cat "/proc/$1/cmdline" 2>/dev/null | tr "\\0" " "; true', 'pid', String(pid)])
-  return stdout !== ''
-}
-
-async function expectUntouched(lab: Lab, pid: number, latches: number): Promise<void> {
-  expectThat((await qemuPid(lab, host, vm)) === pid, 'another QEMU runs now, or none')
-  expectThat(await isAlive(lab, pid), `QEMU ${pid} is dead`)
-  expectThat(latchesIn(guardLog(lab)).length === latches, `the guard struck: ${guardLog(lab).slice(-600)}`)
-}
-
-/** After how many ms without contact the guard struck, each time. */
-function latchesIn(log: string): number[] {
-  return [...log.matchAll(/no contact for (\d+) ms: latch/g)].map(([, ms]) => Number(ms))
-}
 
 /** Waits for the next strike. @returns a sentence about it */
 async function untilStruck(lab: Lab, pid: number, latches: number): Promise<string> {
@@ -196,7 +162,16 @@ const guardGone: StoryStep = {
 }
 
 /** What must not end a guest; each step stands on the ones before. */
-export const guardPatience: readonly StoryStep[] = [begin, shortTroubles, stopped, quorumLost]
+export const guardPatience: readonly StoryStep[] = [
+  begin,
+  shortTroubles,
+  leaderGone,
+  blockedLoop,
+  stopped,
+  quorumLost,
+  ownDisk,
+  stalledDisk,
+]
 
 /** On one host alone, so that nobody fences it meanwhile: what ends its guests, and how it comes back. */
 export const guardStrikes: readonly StoryStep[] = [begin, cutOff, frozen, guardGone]
