@@ -148,7 +148,7 @@ export class Heartbeat {
       statusWrittenAtMs: this.#written.statusAtMs,
       statsWrittenAtMs: this.#written.statsAtMs,
       isStatusNews: statusNewsKey(status) !== this.#written.newsKey,
-      isUrgent: status.selfFence !== this.#written.selfFence,
+      isUrgent: status.selfFence !== this.#written.selfFence || status.coordinator !== this.#written.coordinator,
       isStatsNews: collector.guestsRevision !== this.#written.statsRevision,
     })
     if (write.includes('status')) await this.#writeStatus(presence, status)
@@ -210,7 +210,8 @@ export class Heartbeat {
     // Until it is acknowledged the document may say the one or the other.
     if (this.#written.selfFence !== status.selfFence) this.#written = { ...this.#written, selfFence: undefined }
     await this.#writers.status.write(session, { ...status, heartbeat: this.#beat })
-    this.#written = { ...this.#written, statusAtMs, newsKey: statusNewsKey(status), selfFence: status.selfFence }
+    const { selfFence, coordinator } = status
+    this.#written = { ...this.#written, statusAtMs, newsKey: statusNewsKey(status), selfFence, coordinator }
     this.#beats += 1
   }
 
@@ -246,12 +247,14 @@ type Written = {
   readonly statsAtMs: number | undefined
   readonly newsKey: string
   readonly selfFence: NodeStatus['selfFence'] | undefined
+  readonly coordinator: CoordinatorState | undefined
   readonly statsRevision: number
 }
 
 /** Nothing is known to be written in a new session; statistics wait for their first sample. */
 function blank(session: Presence['session'] | undefined): Written {
-  return { session, statusAtMs: undefined, statsAtMs: undefined, newsKey: '', selfFence: undefined, statsRevision: 0 }
+  const never = { statusAtMs: undefined, statsAtMs: undefined, selfFence: undefined, coordinator: undefined }
+  return { session, ...never, newsKey: '', statsRevision: 0 }
 }
 
 type Running = Pick<NodeStatus, 'runningDomains' | 'domainsCount'> & {

@@ -37,6 +37,7 @@ type Daemon = {
   faults: FaultBoard
   seqs: SeqKeeper
   daemon: MutableSignal<DaemonState>
+  coordinator: MutableSignal<CoordinatorState>
   heartbeat: Heartbeat
 }
 
@@ -49,12 +50,13 @@ function start(hypervisor = new FakeHypervisor({ libvirtd })): Daemon {
   const newUuid = () => 'life-1'
   const membership = new Membership({ registration, machineId: 'm1', store, files, clock, log, faults, newUuid })
   const daemon = new MutableSignal<DaemonState>('init')
+  const coordinator = new MutableSignal<CoordinatorState>('secondary')
   const onNews = () => heartbeat.trigger()
   const collector = new Collector({ hypervisor, files, ceph, clock, faults, intervalMs: INTERVAL_MS, onNews })
   const heartbeat: Heartbeat = new Heartbeat({
     self,
     identity: { pvc: '2.0.0', kernel: '6.1', os: 'Debian', arch: 'x86_64' },
-    coordinator: new MutableSignal<CoordinatorState>('secondary'),
+    coordinator,
     storageAddresses: ['10.0.0.1'],
     clusterAddress: '10.0.0.1',
     intervalMs: INTERVAL_MS,
@@ -73,7 +75,7 @@ function start(hypervisor = new FakeHypervisor({ libvirtd })): Daemon {
   membership.start()
   collector.start()
   heartbeat.start()
-  return { store, hypervisor, faults, seqs, daemon, heartbeat }
+  return { store, hypervisor, faults, seqs, daemon, coordinator, heartbeat }
 }
 
 function runGuests(count: number): void {
@@ -147,6 +149,16 @@ describe('heartbeat', () => {
     await clock.advance(2100)
     expect(await status()).toMatchObject({ domainsCount: 20, faults: [{ id: 'X' }] })
     expect((versions()[0] ?? 0) - before).toBeLessThanOrEqual(3)
+  })
+
+  it('tells of each step of a handover at once: somebody waits for it', async () => {
+    const { coordinator } = start()
+    await clock.advance(INTERVAL_MS)
+    for (const state of ['takeover', 'primary', 'relinquish', 'secondary'] as const) {
+      coordinator.set(state)
+      await clock.advance(10)
+      expect((await status()).coordinator).toBe(state)
+    }
   })
 
   it('counts on over a daemon restart, and does not seem empty before the first sample', async () => {
