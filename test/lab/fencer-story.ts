@@ -3,12 +3,15 @@
  * next primary goes on where the journal says.
  */
 import { readFileSync } from 'node:fs'
+import { powerActions } from './calm.ts'
 import {
   bringBack,
+  type Cut,
   type FenceView,
   fenceView,
   makeGuests,
   settleGuests,
+  startsOf,
   takeCut,
   timeline,
   told,
@@ -65,6 +68,8 @@ const bothBack: StoryStep = {
 
 /** States of the journal at whose writing the fencer is killed, one after the other, in one fence. */
 const STEPS = ['closed -> open', 'open -> evidence', 'evidence -> recovered'] as const
+/** The last of them: its proof is over, and the node may start guests again. */
+const CLOSING = 'recovered -> closed'
 
 /** Whoever writes that the journal has reached the state is killed at once. @returns its name */
 async function killWhoReaches(lab: Lab, step: string, seen: ReadonlyMap<string, number>): Promise<string> {
@@ -74,7 +79,7 @@ async function killWhoReaches(lab: Lab, step: string, seen: ReadonlyMap<string, 
       .split('\n')
       .filter((line) => line.includes(`fence journal ${step}`) && line.includes(words)).length
   const name = await pollUntil(
-    { what: `fence journal of ${victim} ${step}`, timeoutMs: 60_000, intervalMs: 10 },
+    { what: `fence journal of ${victim} ${step}`, timeoutMs: 90_000, intervalMs: 10 },
     async () => coordinatorNames(lab).find((each) => count(each) > (seen.get(`${each} ${step}`) ?? 0)),
   )
   await lab.host(name).service('pvcnoded', 'kill')
@@ -85,7 +90,7 @@ function linesSoFar(lab: Lab): ReadonlyMap<string, number> {
   const words = `"node":"${victim}"`
   const entries = coordinatorNames(lab).flatMap((name) => {
     const lines = readFileSync(lab.host(name).log('pvcnoded'), 'utf8').split('\n')
-    return STEPS.map((step): [string, number] => [
+    return [...STEPS, CLOSING].map((step): [string, number] => [
       `${name} ${step}`,
       lines.filter((line) => line.includes(`fence journal ${step}`) && line.includes(words)).length,
     ])
@@ -99,9 +104,46 @@ async function stateAfter(lab: Lab, killed: string): Promise<FenceView> {
   return fenceView(lab, victim, via)
 }
 
+/** The fence is over, and each thing of it was done once, although its fencer died again and again. */
+function expectDoneOnce(fence: FenceView, seq: number): void {
+  expectThat(fence.seq === seq && fence.state === 'closed', `the fence is ${fence.state}, number ${fence.seq}`)
+  const times = (words: RegExp) => fence.events.filter(({ text }) => words.test(text)).length
+  for (const words of [/^journal \d+ opened/, /its life is over/, /let back in/])
+    expectThat(times(words) === 1, `${words} is told ${times(words)} times:\n${timeline(fence)}`)
+  // Its self-fence may have been proof enough before its power was off: then nobody switches it on.
+  expectThat(times(/switching it on/) <= 1, `it was switched on more than once:\n${timeline(fence)}`)
+}
+
+/** By hand, should nobody have done it. */
+async function switchOn(lab: Lab): Promise<void> {
+  if (!(await lab.host(victim).isOn())) await lab.host(victim).power('on')
+}
+
+type Closer = { readonly name: string; readonly power: readonly string[] }
+
+/** Kills whoever closes the fence. @returns who it was, and what had been done to the power of the node until then */
+async function killCloser(lab: Lab, seen: ReadonlyMap<string, number>): Promise<Closer> {
+  const name = await killWhoReaches(lab, CLOSING, seen)
+  return { name, power: powerActions(lab, victim) }
+}
+
+/** The next primary finds the fence closed, and does nothing more to the node or to its guests. */
+async function expectNothingMore(lab: Lab, closer: Closer, cut: Cut, seq: number): Promise<void> {
+  expectDoneOnce(await stateAfter(lab, closer.name), seq)
+  await settledPrimary(lab)
+  for (const { name } of guests) {
+    const starts = startsOf(lab, name).filter(({ atMs }) => atMs >= cut.wallMs)
+    expectThat(starts.length === 1, `${name} was started at ${starts.map(({ host }) => host).join(', ')}`)
+  }
+  await bringBack(lab, victim, guests)
+  expectDoneOnce(await fenceView(lab, victim), seq)
+  const power = powerActions(lab, victim)
+  expectThat(power.join() === closer.power.join(), `its power was switched after the fence: ${power.join(', ')}`)
+}
+
 const fencerDies: StoryStep = {
   title:
-    'the fencer is killed as the journal is opened, as the life is proven over, and as all is recovered: the next one goes on',
+    'the fencer is killed as the journal is opened, as the life is proven over, as all is recovered, and as it is closed: the next one goes on',
   async run(lab) {
     await settledPrimary(lab)
     const seen = linesSoFar(lab)
@@ -115,11 +157,11 @@ const fencerDies: StoryStep = {
       expectThat(fence.seq === seq + 1, `fence ${fence.seq} is another one than ${seq + 1}`)
       said.push(`${killed} at "${step}" (then ${fence.state})`)
     }
-    const failover = await untilRecovered(lab, guests, victim, cut)
-    await bringBack(lab, victim, guests)
-    const fence = await fenceView(lab, victim)
-    expectThat(fence.seq === seq + 1 && fence.state === 'closed', `the fence is ${fence.state}, number ${fence.seq}`)
-    return `killed ${said.join(', ')}; ${told(failover)}\n${timeline(fence)}`
+    const closing = killCloser(lab, seen)
+    const recovered = untilRecovered(lab, guests, victim, cut)
+    const [failover, closer] = await Promise.all([recovered, closing, recovered.then(() => switchOn(lab))])
+    await expectNothingMore(lab, closer, cut, seq + 1)
+    return `killed ${said.join(', ')}, ${closer.name} at "${CLOSING}"; ${told(failover)}\n${timeline(await fenceView(lab, victim))}`
   },
 }
 
