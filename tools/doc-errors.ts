@@ -65,7 +65,7 @@ export function renderErrors(): string {
     '# Error codes',
     '',
     'Generated from `src/model/errors.ts`, `src/api/errors.ts` and `tools/doc-errors.ts` by `npm run docs`; do not edit. The API sends the code in',
-    'the header `X-Pvc-Error`, and the number of the request, which is also in the log of pvcapid, in `X-Request-Id`. `pvc` shows the message, not the code.',
+    'the header `X-Pvc-Error`, and the number of the request, which is also in the log of pvcapid, in `X-Request-Id`. `pvc` shows the message; `pvc -v` shows the code and the number as well.',
     '',
     '| code | HTTP status | meaning | what to do |',
     '| --- | --- | --- | --- |',

@@ -1,5 +1,5 @@
 import { CommandFailure, EXIT } from './failure.ts'
-import { TransportError, type WireAnswer } from './transport.ts'
+import { type AnswerText, TransportError } from './transport.ts'
 
 /** The server answered with an error status; the message is for people. */
 export class ApiFailure extends CommandFailure {
@@ -54,7 +54,7 @@ const HINTS: Readonly<Record<number, string>> = {
  * The value of a good answer.
  * @throws ApiFailure for an error status; CommandFailure for an answer that is not the API's.
  */
-export function readAnswer(answer: WireAnswer, origin: string): unknown {
+export function readAnswer(answer: AnswerText, origin: string): unknown {
   const isGood = answer.status >= 200 && answer.status < 300
   const body = parseJson(answer.text)
   if (isGood && body) return body.value

@@ -198,7 +198,8 @@ export class ApiClient {
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
         answerTimeoutMs: timeoutMs,
       })
-      this.#options.trace(`${method} ${origin}${path} -> ${answer.status} in ${elapsed()}`)
+      const what = [answer.status, answer.errorCode, answer.requestId && `(request ${answer.requestId})`]
+      this.#options.trace(`${method} ${origin}${path} -> ${what.filter(Boolean).join(' ')} in ${elapsed()}`)
       return answer
     } catch (error) {
       this.#options.trace(

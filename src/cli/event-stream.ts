@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestOptions } from 'node:http'
 import { systemErrorCode } from './failure.ts'
-import { senderFor, TransportError, type WireAnswer } from './transport.ts'
+import { type AnswerText, senderFor, TransportError } from './transport.ts'
 
 /** One server-sent event. */
 export type ServerEvent = { readonly id: string; readonly event: string; readonly data: string }
@@ -43,7 +43,7 @@ export class EventParser {
 export async function receiveEvents(
   request: StreamRequest,
   onEvent: (event: ServerEvent) => void,
-): Promise<WireAnswer | undefined> {
+): Promise<AnswerText | undefined> {
   const send = await senderFor(request.url)
   return await new Promise((resolve, reject) => {
     let isConnected = false

@@ -52,7 +52,7 @@ export function createProgram(host: Host): Command {
     .showHelpAfterError('Add --help to see what is possible.')
     .version(`Parallel Virtual Cluster CLI client version ${host.version}`, '--version', 'Show the version.')
     .option('-c, --connection <connection>', 'Cluster to connect to.')
-    .option('-v, --debug', 'Show every request and how long it took.')
+    .option('-v, --debug', 'Show every request, its error code, and how long it took.')
     .option('-q, --quiet', 'Suppress information sent to stderr.')
     .option('-s, --silent', 'Suppress information sent to stdout and stderr.')
     .option('-u, --unsafe', 'Perform unsafe operations without confirmation.')

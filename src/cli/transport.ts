@@ -12,7 +12,13 @@ export type WireRequest = {
   readonly answerTimeoutMs: number
 }
 
-export type WireAnswer = { readonly status: number; readonly contentType: string; readonly text: string }
+export type AnswerText = { readonly status: number; readonly contentType: string; readonly text: string }
+
+export type WireAnswer = AnswerText & {
+  /** Code of the error, and number of the request in the log of pvcapid; empty: the server gave none. */
+  readonly errorCode: string
+  readonly requestId: string
+}
 
 /** A request that got no answer. `wasSent` is false when it can not have reached the server. */
 export class TransportError extends Error {
@@ -64,6 +70,8 @@ export async function sendRequest(request: WireRequest): Promise<WireAnswer> {
             status: answer.statusCode ?? 0,
             contentType: answer.headers['content-type'] ?? '',
             text: Buffer.concat(chunks).toString('utf8'),
+            errorCode: headerOf(answer, 'x-pvc-error'),
+            requestId: headerOf(answer, 'x-request-id'),
           })
         })
       },
@@ -103,4 +111,8 @@ function timeout(code: string, message: string): Error {
 
 function messageOf(error: unknown): string {
   return error instanceof Error && error.message !== '' ? error.message : systemErrorCode(error)
+}
+
+function headerOf({ headers }: IncomingMessage, name: string): string {
+  return String(headers[name] ?? '')
 }

@@ -70,7 +70,10 @@ function holdOf({ policy, isMaintenance, othersFenced }: FenceView, isOrdered: b
 }
 
 function hold(v: FenceView, memory: FenceMemory, reason: string): FenceDecision {
-  const message = `Node ${v.node} has vanished but is not fenced because ${reason}. Its VMs do not run elsewhere. Look at the machine; "pvc node fence ${v.node}" fences it all the same.`
+  const remedy = v.isMaintenance
+    ? '"pvc cluster maintenance off" lets it be fenced'
+    : `"pvc node fence ${v.node}" fences it all the same`
+  const message = `Node ${v.node} has vanished but is not fenced because ${reason}. Its VMs do not run elsewhere. Look at the machine; ${remedy}.`
   return calm(memory, [{ id: `FENCE_HELD:${v.node}`, severity: 'critical', message }], HELD_LOOK_MS)
 }
 

@@ -55,7 +55,9 @@ export function coordinatorState(node: NodeFacts, primary: string | undefined): 
 /** Faults of a node: those it reports, and that it is gone. */
 export function nodeFaults(node: NodeFacts, nowMs: number): readonly Fault[] {
   const state = daemonState(node)
-  const reported = state === 'run' || state === 'init' ? (node.status?.faults ?? []) : []
+  // A fenced node that runs again says what keeps it from being taken back.
+  const isReporting = state === 'run' || state === 'init' || (state === 'fenced' && node.isAlive)
+  const reported = isReporting ? (node.status?.faults ?? []) : []
   if (state === 'run') return reported
   const severity = state === 'dead' || state === 'fenced' ? 'critical' : 'warning'
   const message = `The daemon of node ${node.spec.name} is in state ${state}.`

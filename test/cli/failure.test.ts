@@ -89,6 +89,17 @@ describe('a server that fails', () => {
       routes: { 'GET /vm/web': { json: [vm(), vm()] } },
     },
     { title: 'Every request shown', argv: ['-v', 'node', 'is-primary', 'hv1'], routes: {} },
+    {
+      title: 'Every request shown, with what to look for in the log',
+      argv: ['-v', 'vm', 'info', 'web'],
+      routes: {
+        'GET /vm/web': {
+          status: 500,
+          json: { message: 'It broke.' },
+          headers: { 'X-Pvc-Error': 'PVC_STORE_VERSION', 'X-Request-Id': '7' },
+        },
+      },
+    },
     { title: 'Silence', argv: ['-s', 'vm', 'info', 'web'], routes: {} },
     { title: 'Quiet still tells errors', argv: ['-q', 'vm', 'info', 'web'], routes: {} },
   ])

@@ -8,6 +8,7 @@ export type Reply = {
   readonly json?: unknown
   /** Sent as it is, as text/html, instead of JSON. */
   readonly text?: string
+  readonly headers?: Readonly<Record<string, string>>
   /** Sent as server-sent events, and then the connection breaks unless `ends`. */
   readonly events?: string
   readonly ends?: boolean
@@ -53,7 +54,7 @@ function send(response: ServerResponse, reply: Reply): void {
     return
   }
   const type = reply.text === undefined ? 'application/json' : 'text/html; charset=utf-8'
-  response.writeHead(reply.status ?? 200, { 'Content-Type': type })
+  response.writeHead(reply.status ?? 200, { 'Content-Type': type, ...reply.headers })
   response.end(reply.text ?? JSON.stringify(reply.json))
 }
 

@@ -106,7 +106,7 @@ function decideRunning(o: VmObservation, domain: LocalDomain, status: VmStatus, 
   const settled: VmMemory = { ...countStart(memory), shutdown: undefined, isDestroyed: false, orphanSinceMs: undefined }
   const problems: VmProblem[] = []
   if (domain.isPaused && domain.reason === 'ioerror') {
-    const message = `VM ${spec.name} is paused by a storage error; look at Ceph, then restart the VM.`
+    const message = `VM ${spec.name} is paused by a storage error; when Ceph is well again, let it go on with "virsh resume ${spec.name}" on its node, or restart it.`
     problems.push({ id: 'VM_IO_ERROR', message })
   }
   const patch = newsOf(status, {

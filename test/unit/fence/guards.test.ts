@@ -102,6 +102,19 @@ describe('nothing is fenced', () => {
     await world.untilState('n2', 'recovered', 40_000)
   })
 
+  it('while the cluster is in maintenance, and what is said names the way out', async () => {
+    world = await FenceWorld.open()
+    await world.vm('web', { node: 'n2', power: 'on', run: 'n2' })
+    await world.reign()
+    await world.maintenance(true)
+    world.vanish('n2')
+    await world.clock.advance(60_000)
+    await untouched('n2')
+    expect(must(world.primary).faults.list()).toMatchObject([
+      { id: 'FENCE_HELD:n2', message: expect.stringMatching(/in maintenance.*"pvc cluster maintenance off" lets it/) },
+    ])
+  })
+
   it('when it is switched off in the configuration, but that is said', async () => {
     world = await FenceWorld.open(undefined, { isEnabled: false })
     await world.vm('web', { node: 'n2', power: 'on', run: 'n2' })
