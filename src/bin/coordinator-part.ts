@@ -1,4 +1,4 @@
-/** Composition of the coordinator part: the lease's own session, and the roles of the primary in their order. */
+/** Composition of the coordinator part: the lease's own session, the roles of the primary in their order, the fence test. */
 import { createCronScheduler } from '../adapters/clock/cron.ts'
 import { createSystemClock } from '../adapters/clock/system.ts'
 import type { LoadedConfig } from '../adapters/config/config-file.ts'
@@ -17,7 +17,7 @@ import { errorChain } from '../model/errors.ts'
 import { LEASE_SESSION_MS } from '../model/fence-timing.ts'
 import { createFaultBoard } from '../node/faults.ts'
 import type { Log } from '../ports/log.ts'
-import type { PrimaryRole, TimetableJob } from '../ports/primary.ts'
+import type { PrimaryRole } from '../ports/primary.ts'
 import type { Index } from '../view/index.ts'
 import { createFencing, type FencingLinks } from './fencing-part.ts'
 import { createNetworkServices, programRuns } from './network-services.ts'
@@ -53,7 +53,8 @@ export function startCoordinator(options: CoordinatorPart): Coordinator {
   const { config, bootId, isNodeAble, state, clock, log } = options
   const part = log.child({ component: 'coordinator' })
   const { servers, root } = config.zookeeper
-  return createCoordinator(
+  const fencing = createFencing(config, options.fencing, isNodeAble, clock, log)
+  const coordinator = createCoordinator(
     {
       self: config.node.name,
       coordinators: config.cluster.coordinators,
@@ -72,23 +73,23 @@ export function startCoordinator(options: CoordinatorPart): Coordinator {
       clock,
       log: part,
     },
-    primaryRoles(options, part),
+    [...fencing.roles, ...otherRoles(options, part)],
   )
+  fencing.reachTest.start()
+  return {
+    async stop() {
+      await Promise.all([fencing.reachTest.stop(), coordinator.stop()])
+    },
+  }
 }
 
 /** In the order in which they are started: what outsiders wait for first. */
-function primaryRoles(
-  { config, fencing: links, index, clock, log: daemonLog }: CoordinatorPart,
-  log: Log,
-): readonly PrimaryRole[] {
-  const fencing = createFencing(config, links, clock, daemonLog)
-  const jobs: readonly TimetableJob[] = [...fencing.jobs, createTombstoneJob({ clock, log })]
+function otherRoles({ config, index, clock, log: daemonLog }: CoordinatorPart, log: Log): readonly PrimaryRole[] {
   const network = createHostNetwork(clock)
   return [
-    ...fencing.roles,
     createFloatingRole(floatingAddresses(config), { network, log }),
     ...createNetworkServices(config, index, network, clock, daemonLog),
     createMaintenanceEnd({ clock, log }),
-    createTimetable(jobs, { scheduler: createCronScheduler(), clock, log }),
+    createTimetable([createTombstoneJob({ clock, log })], { scheduler: createCronScheduler(), clock, log }),
   ]
 }

@@ -130,7 +130,7 @@ async function startWithAdapters(config: LoadedConfig, version: string, log: Log
     log,
   })
   const bootId = await files.bootId()
-  const fencing = { peers: daemon.peers, vault: link.vault }
+  const fencing = { session: daemon.session, peers: daemon.peers, vault: link.vault }
   const coordinator = isCoordinator
     ? startCoordinator({ config, bootId, isNodeAble: daemon.isAble, state, fencing, index, clock, log })
     : undefined

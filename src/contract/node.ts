@@ -47,6 +47,8 @@ export const Node = z.object({
       tested_at: z.number(),
       /** Messages of the checks that failed. */
       problems: z.array(z.string()),
+      /** What other running coordinators could not do for it in the place of the primary, each as `NAME: messages`. */
+      coordinator_problems: z.array(z.string()),
     })
     .nullable(),
   interfaces: z.record(z.string(), z.record(z.string(), z.union([z.number(), z.string()]))),

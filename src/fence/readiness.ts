@@ -1,7 +1,8 @@
-/** Judges what a fence test found: could this node be fenced now? Pure. */
+/** Judges what fence tests found: could this node be fenced now, and by which coordinator? Pure. */
 import { selfFenceWaitMs } from '../model/fence-timing.ts'
+import type { NodeName } from '../model/ids.ts'
 import type { NodeStatus } from '../model/node.ts'
-import { type Readiness, type ReadinessCheck, readinessGrade } from '../model/power.ts'
+import { type FenceReach, type Readiness, type ReadinessCheck, reachGaps, readinessGrade } from '../model/power.ts'
 
 /** What the power controller of a node said when it was asked for the status. */
 export type PowerFinding =
@@ -11,33 +12,40 @@ export type PowerFinding =
   | { readonly kind: 'on' | 'off' }
   | { readonly kind: 'problem'; readonly reason: string }
 
-/** Everything a test looks at. */
-export type Findings = {
+/** What a coordinator looks at from its own place. */
+export type ReachFindings = {
   readonly node: string
   /** The node's proof of life is there. */
   readonly isAlive: boolean
-  readonly status: NodeStatus | undefined
   readonly power: PowerFinding
-  /** Why this primary may not add to Ceph's blocklist; undefined: it may. */
+  /** Why this coordinator may not add to Ceph's blocklist; undefined: it may. */
   readonly blocklistProblem: string | undefined
+}
+
+/** What the node says of itself, the same for whoever asks. */
+export type NodeFindings = {
+  readonly isAlive: boolean
+  readonly status: NodeStatus | undefined
   readonly isMaintenance: boolean
 }
 
 type Verdict = readonly [isOk: boolean, message: string]
 
-/** The checks of one node, always the same four in the same order. */
-export function judgeReadiness(findings: Findings): readonly ReadinessCheck[] {
-  const verdicts: Readonly<Record<ReadinessCheck['name'], Verdict>> = {
-    power: powerVerdict(findings),
-    blocklist: blocklistVerdict(findings),
-    'self-fence': selfFenceVerdict(findings),
-    timing: timingVerdict(findings),
-  }
-  const names = ['power', 'blocklist', 'self-fence', 'timing'] as const
-  return names.map((name) => ({ name, isOk: verdicts[name][0], message: verdicts[name][1] }))
+function check(name: ReadinessCheck['name'], [isOk, message]: Verdict): ReadinessCheck {
+  return { name, isOk, message }
 }
 
-function powerVerdict({ node, isAlive, power }: Findings): Verdict {
+/** The checks that depend on the coordinator, always the same two in the same order. */
+export function judgeReach(findings: ReachFindings): readonly ReadinessCheck[] {
+  return [check('power', powerVerdict(findings)), check('blocklist', blocklistVerdict(findings))]
+}
+
+/** The checks that only the node decides, always the same two in the same order. */
+export function judgeNode(findings: NodeFindings): readonly ReadinessCheck[] {
+  return [check('self-fence', selfFenceVerdict(findings)), check('timing', timingVerdict(findings))]
+}
+
+function powerVerdict({ node, isAlive, power }: ReachFindings): Verdict {
   switch (power.kind) {
     case 'unpublished':
       return [false, 'The node has not said how its power is switched: does it have a cluster key?']
@@ -55,12 +63,12 @@ function powerVerdict({ node, isAlive, power }: Findings): Verdict {
   }
 }
 
-function blocklistVerdict({ blocklistProblem }: Findings): Verdict {
-  if (blocklistProblem === undefined) return [true, 'The primary may keep its addresses from writing to Ceph.']
-  return [false, `The primary cannot keep its addresses from writing to Ceph: ${blocklistProblem}.`]
+function blocklistVerdict({ blocklistProblem }: ReachFindings): Verdict {
+  if (blocklistProblem === undefined) return [true, 'Its addresses can be kept from writing to Ceph.']
+  return [false, `Its addresses cannot be kept from writing to Ceph: ${blocklistProblem}.`]
 }
 
-function selfFenceVerdict({ isAlive, status, isMaintenance }: Findings): Verdict {
+function selfFenceVerdict({ isAlive, status, isMaintenance }: NodeFindings): Verdict {
   if (status === undefined || !isAlive) return [false, 'The node is not there to ask.']
   if (status.selfFence === 'armed') {
     if (status.watchdog === 'present') return [true, 'Its guard is armed and feeds a watchdog.']
@@ -70,7 +78,7 @@ function selfFenceVerdict({ isAlive, status, isMaintenance }: Findings): Verdict
   return [false, 'Its guard is not armed: is pvc-guard running, and selfFence.enabled?']
 }
 
-function timingVerdict({ status }: Findings): Verdict {
+function timingVerdict({ status }: NodeFindings): Verdict {
   if (status?.selfFenceBoundS === undefined) {
     return [
       false,
@@ -81,12 +89,44 @@ function timingVerdict({ status }: Findings): Verdict {
   return [true, `Its guests have ended ${status.selfFenceBoundS} s after it was cut off; the primary waits ${waitS} s.`]
 }
 
-/** The fault of a node that could not be fenced, or only in one way; undefined: all is well, or it is meant to be so. */
-export function readinessFault({ node, checks }: Readiness, isMaintenance: boolean) {
+/** The fault of a node that the primary could not fence, or only in one way; undefined: all is well, or it is meant to be so. */
+export function readinessFault(readiness: Readiness, reaches: readonly FenceReach[], isMaintenance: boolean) {
+  const { node, checks } = readiness
   const grade = readinessGrade(checks)
   if (grade === 'ready' || isMaintenance) return undefined
-  const reasons = checks.filter((check) => !check.isOk).map(({ message }) => message)
+  const reasons = checks.filter(({ isOk }) => !isOk).map(({ message }) => message)
+  const able = ableOthers(readiness, reaches)
+  if (able.length > 0) reasons.push(`What the primary cannot do for it, ${able.join(' and ')} can.`)
   const severity = grade === 'unready' ? ('error' as const) : ('warning' as const)
   const what = grade === 'unready' ? 'could not be fenced now' : 'can be fenced in one way only'
   return { id: `FENCE_NOT_READY:${node}`, severity, message: `Node ${node} ${what}. ${reasons.join(' ')}` }
+}
+
+/** Coordinators for which all goes well that goes wrong for the primary: another primary would help. */
+function ableOthers({ node, checks, testedBy }: Readiness, reaches: readonly FenceReach[]): readonly NodeName[] {
+  const isPrimaryAble = checks.every(({ name, isOk }) => isOk || name === 'self-fence' || name === 'timing')
+  if (isPrimaryAble) return []
+  return reaches.flatMap(({ coordinator, tests }) => {
+    const own = tests.find((test) => test.node === node)?.checks ?? []
+    return coordinator !== testedBy && own.length > 0 && own.every(({ isOk }) => isOk) ? [coordinator] : []
+  })
+}
+
+/**
+ * One fault for everything that the primary can do and other coordinators could not in its place; undefined: there is
+ * nothing, or nothing is fenced now anyway. `reaches` are those of coordinators that live.
+ */
+export function reachFault(tests: readonly Readiness[], reaches: readonly FenceReach[], isMaintenance: boolean) {
+  const gaps = tests.flatMap((readiness) => reachGaps(readiness, reaches))
+  if (gaps.length === 0 || isMaintenance) return undefined
+  const parts = reaches.flatMap(({ coordinator }) => {
+    const own = gaps.filter((gap) => gap.coordinator === coordinator)
+    const problems = [...new Set(own.flatMap((gap) => gap.problems))]
+    return problems.map((problem) => {
+      const nodes = own.filter((gap) => gap.problems.includes(problem)).map(({ node }) => node)
+      return `${coordinator} about ${nodes.join(', ')}: ${problem}`
+    })
+  })
+  const message = `Not every coordinator could fence every node if it were primary. ${parts.join(' ')}`
+  return { id: 'FENCE_COORDINATOR', severity: 'warning' as const, message }
 }

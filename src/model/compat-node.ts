@@ -1,7 +1,7 @@
 import { FAULT_DELTA, type Fault } from './fault.ts'
 import type { FenceJournal } from './fence.ts'
 import type { DaemonState, DomainState, NodeSpec, NodeStats, NodeStatus } from './node.ts'
-import { type Readiness, readinessGrade } from './power.ts'
+import { type FenceReach, type Readiness, reachGaps, readinessGrade } from './power.ts'
 
 /** Everything the cluster knows of one node. */
 export type NodeFacts = {
@@ -15,6 +15,8 @@ export type NodeFacts = {
   readonly fence?: FenceJournal['state'] | undefined
   /** Its last fence test; undefined: not looked at, or it was never tested. */
   readonly readiness?: Readiness | undefined
+  /** What the coordinators that run now could fence; undefined: not looked at. */
+  readonly reaches?: readonly FenceReach[] | undefined
 }
 
 /**
@@ -72,11 +74,17 @@ export function healthOf(faults: readonly Fault[]): number {
   )
 }
 
-function shownReadiness({ readiness }: NodeFacts) {
+function shownReadiness({ readiness, reaches = [] }: NodeFacts) {
   if (readiness === undefined) return null
   const { at, checks } = readiness
   const problems = checks.filter(({ isOk }) => !isOk).map(({ message }) => message)
-  return { grade: readinessGrade(checks) as string, tested_at: at, problems }
+  const gaps = reachGaps(readiness, reaches)
+  return {
+    grade: readinessGrade(checks) as string,
+    tested_at: at,
+    problems,
+    coordinator_problems: gaps.map((gap) => `${gap.coordinator}: ${gap.problems.join(' ')}`),
+  }
 }
 
 /** A node as the API v1 shows it. `running` are the names of the VMs that run there. */

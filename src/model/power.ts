@@ -45,18 +45,38 @@ export const ReadinessCheck = z.object({
   message: z.string(),
 })
 export type ReadinessCheck = z.infer<typeof ReadinessCheck>
-/** Result of a fence test of one node. Writer: the primary. */
+/** What one coordinator found of one node: the checks that depend on who would fence, power and blocklist. */
+export const CoordinatorTest = z.object({
+  node: NodeName,
+  /** Wall time, for display, and to tell one test from another. */
+  at: z.number(),
+  /** Number of the newest wish it answers; 0: none was ever made. */
+  wish: z.number().int().nonnegative(),
+  checks: z.array(ReadinessCheck),
+})
+export type CoordinatorTest = z.infer<typeof CoordinatorTest>
+
+/** Whether a coordinator, if it were primary, could fence each node. Writer: that coordinator, after each test of a node. */
+export const FenceReach = z.object({ coordinator: NodeName, tests: z.array(CoordinatorTest) })
+export type FenceReach = z.infer<typeof FenceReach>
+
+/** Result of a fence test of one node: what the primary found from its place, and what the node says of itself. Writer: the primary. */
 export const Readiness = z.object({
   node: NodeName,
-  /** Wall time, for display only. */
+  /** Wall time, for display, and to tell one test from another. */
   at: z.number(),
   /** Raised by each test, also the operator's. */
   run: z.number().int().nonnegative(),
   checks: z.array(ReadinessCheck),
+  /** The primary that found it; absent: written by a release that did not say. */
+  testedBy: NodeName.optional(),
 })
 export type Readiness = z.infer<typeof Readiness>
 
-/** An operator's wish for a test of one node. Writer: the API. It is answered by a {@link Readiness} with `run` at least `wish`. */
+/**
+ * An operator's wish for a test of one node. Writer: the API. Every running coordinator answers it
+ * in its {@link FenceReach}, the primary also by a {@link Readiness} with `run` at least `wish`.
+ */
 export const FenceTestWish = z.object({
   wish: z.number().int().positive(),
   by: z.string(),
@@ -74,4 +94,22 @@ export function readinessGrade(checks: readonly ReadinessCheck[]): ReadinessGrad
   const byItself = isOk('self-fence') && isOk('timing')
   if (!isOk('blocklist') || (!isOk('power') && !byItself)) return 'unready'
   return isOk('power') && byItself ? 'ready' : 'weak'
+}
+
+/** A coordinator that could not do for a node what the primary can. */
+export type ReachGap = { readonly coordinator: NodeName; readonly node: NodeName; readonly problems: readonly string[] }
+
+/**
+ * What other coordinators could not do for this node if they were primary. A check that fails for the primary as well is not
+ * repeated: then the matter is the node's.
+ */
+export function reachGaps(readiness: Readiness, reaches: readonly FenceReach[]): readonly ReachGap[] {
+  const { node, testedBy, checks } = readiness
+  const isWell = (name: ReadinessCheck['name']) => checks.find((check) => check.name === name)?.isOk === true
+  return reaches.flatMap(({ coordinator, tests }) => {
+    if (coordinator === testedBy) return []
+    const own = tests.find((test) => test.node === node)?.checks ?? []
+    const problems = own.filter(({ name, isOk }) => !isOk && isWell(name)).map(({ message }) => message)
+    return problems.length === 0 ? [] : [{ coordinator, node, problems }]
+  })
 }

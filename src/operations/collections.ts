@@ -22,7 +22,7 @@ export function apiCollections(): ApiCollections {
     main: [
       clusterCollection(),
       ...primaryCollections(),
-      nodesCollection(['status', 'stats', 'alive', 'flush', 'fence', 'readiness', 'sriov', 'sriovWish']),
+      nodesCollection(['status', 'stats', 'alive', 'flush', 'fence', 'readiness', 'fenceReach', 'sriov', 'sriovWish']),
       vmsCollection({ index: 0, of: 2 }),
     ],
     more: [

@@ -1,24 +1,66 @@
+import { daemonState } from '../model/compat-node.ts'
 import { hasCode, PvcError } from '../model/errors.ts'
 import type { NodeName } from '../model/ids.ts'
-import type { Readiness } from '../model/power.ts'
+import type { CoordinatorTest, FenceReach, Readiness } from '../model/power.ts'
 import type { StoreSession } from '../ports/store.ts'
 import { tree } from '../schema/tree.ts'
 import { connectedSession, type OperationsDeps, watchIndex } from './deps.ts'
 import type { DocumentIndex } from './document-index.ts'
-import { requireNode } from './view.ts'
+import { readNodes, requireNode } from './view.ts'
 
-/** The primary bounds each question by 5 s; a new primary may have to come first. */
+/** A coordinator bounds each of three questions by 5 s and begins up to 4 s late; a new primary may have to come first. */
 export const FENCE_TEST_WAIT_MS = 20_000
 const MAX_ATTEMPTS = 5
 
-/** What the last fence test of a node found; undefined: none was made. @throws PVC_OBJECT_NOT_FOUND */
-export function readReadiness(index: DocumentIndex, name: string): Readiness | undefined {
-  return index.get(tree.node(requireNode(index, name).spec.name).readiness)?.value
+/** What one coordinator says of one node. */
+export type CoordinatorFinding = {
+  readonly coordinator: NodeName
+  /** Only these are asked. */
+  readonly isRunning: boolean
+  /** Its last test; undefined: it never made one, or its release does not. */
+  readonly test: CoordinatorTest | undefined
+}
+
+/** What is known of whether a node could be fenced. */
+export type FenceTestResult = {
+  readonly node: NodeName
+  /** As the primary judged it; undefined: none ever did. */
+  readonly readiness: Readiness | undefined
+  /** Of every registered coordinator, by name. */
+  readonly coordinators: readonly CoordinatorFinding[]
+  /** The wish that was made now; a test with a lower number is an older one. 0: none was made. */
+  readonly wish: number
+}
+
+/** What the coordinators that run now found that they could fence. */
+export function runningReaches(index: DocumentIndex): readonly FenceReach[] {
+  return coordinatorsOf(index).flatMap(({ isRunning, reach }) => (isRunning && reach !== undefined ? [reach] : []))
+}
+
+function coordinatorsOf(index: DocumentIndex) {
+  return readNodes(index)
+    .filter(({ spec }) => spec.mode === 'coordinator')
+    .map((node) => ({
+      name: node.spec.name,
+      isRunning: daemonState(node) === 'run',
+      reach: index.get(tree.node(node.spec.name).fenceReach)?.value,
+    }))
+}
+
+/** What the last fence tests of a node found. @throws PVC_OBJECT_NOT_FOUND */
+export function readFenceTest(index: DocumentIndex, name: string, wish = 0): FenceTestResult {
+  const { name: node } = requireNode(index, name).spec
+  const coordinators = coordinatorsOf(index).map(({ name: coordinator, isRunning, reach }) => ({
+    coordinator,
+    isRunning,
+    test: reach?.tests.find((test) => test.node === node),
+  }))
+  return { node, readiness: index.get(tree.node(node).readiness)?.value, coordinators, wish }
 }
 
 /**
- * Has the primary test a node: only it holds the right to Ceph's blocklist and talks to controllers. Writes a wish and waits
- * for a test that is at least as new.
+ * Has every running coordinator test a node: each has a way of its own to its power controller and to Ceph. Writes a wish and waits
+ * for tests that are at least as new. A coordinator that does not answer in time is left with its older test, or none.
  * @throws PVC_OBJECT_NOT_FOUND, PVC_OBJECT_CONFLICT, PVC_WAIT_TIMEOUT when no primary takes it up
  */
 export async function runFenceTest(
@@ -26,27 +68,30 @@ export async function runFenceTest(
   name: string,
   by: string,
   signal?: AbortSignal,
-): Promise<Readiness> {
+): Promise<FenceTestResult> {
   const node = requireNode(deps.index, name).spec.name
-  const wish = await raiseWish(deps, node, by)
-  const answer = (): Readiness | undefined => {
-    const readiness = readReadiness(deps.index, node)
-    return readiness !== undefined && readiness.run >= wish ? readiness : undefined
-  }
-  await watchIndex(deps, FENCE_TEST_WAIT_MS, signal, () => answer() !== undefined)
-  const readiness = answer()
-  if (readiness !== undefined) return readiness
+  const answered = readFenceTest(deps.index, node).coordinators.map(({ test }) => test?.wish ?? 0)
+  const wish = await raiseWish(deps, node, by, Math.max(0, ...answered))
+  const look = () => readFenceTest(deps.index, node, wish)
+  await watchIndex(deps, FENCE_TEST_WAIT_MS, signal, () => {
+    const { readiness, coordinators } = look()
+    const isMissing = ({ coordinator, isRunning, test }: CoordinatorFinding) =>
+      (isRunning && (test?.wish ?? 0) < wish) || (coordinator === readiness?.testedBy && test?.at !== readiness.at)
+    return (readiness?.run ?? 0) >= wish && !coordinators.some(isMissing)
+  })
+  const result = look()
+  if ((result.readiness?.run ?? 0) >= wish) return result
   throw new PvcError(
     'PVC_WAIT_TIMEOUT',
     `Node '${node}' was not tested within ${FENCE_TEST_WAIT_MS / 1000} s: is there a primary? The test stays wished for`,
   )
 }
 
-/** @returns the number of the test that will answer it */
-async function raiseWish(deps: OperationsDeps, node: NodeName, by: string): Promise<number> {
+/** @returns the number of the test that will answer it, above `floor` */
+async function raiseWish(deps: OperationsDeps, node: NodeName, by: string, floor: number): Promise<number> {
   const session = connectedSession(deps)
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-    const wish = await tryRaise(session, node, { by, at: deps.clock.wallMs() })
+    const wish = await tryRaise(session, node, floor, { by, at: deps.clock.wallMs() })
     if (wish !== undefined) return wish
   }
   throw new PvcError(
@@ -56,10 +101,15 @@ async function raiseWish(deps: OperationsDeps, node: NodeName, by: string): Prom
 }
 
 /** Undefined: somebody else was quicker. */
-async function tryRaise(session: StoreSession, node: NodeName, facts: { readonly by: string; readonly at: number }) {
+async function tryRaise(
+  session: StoreSession,
+  node: NodeName,
+  floor: number,
+  facts: { readonly by: string; readonly at: number },
+) {
   const keys = tree.node(node)
   const [present, readiness] = await Promise.all([session.get(keys.fenceTest), session.get(keys.readiness)])
-  const wish = Math.max(present?.value.wish ?? 0, readiness?.value.run ?? 0) + 1
+  const wish = Math.max(floor, present?.value.wish ?? 0, readiness?.value.run ?? 0) + 1
   try {
     if (present === undefined) await session.create(keys.fenceTest, { wish, ...facts })
     else await session.set(keys.fenceTest, { wish, ...facts }, present.version)

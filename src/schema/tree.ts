@@ -8,7 +8,7 @@ import { FlushRun, FlushTurn } from '../model/flush.ts'
 import type { NodeName, PoolName, VmUuid, VolumeName } from '../model/ids.ts'
 import { DhcpLease, DhcpReservation, DhcpState, DnsSerials, Network, NetworkAcls, type Vni } from '../model/network.ts'
 import { NodeAlive, NodeSeqs, NodeSpec, NodeStats, NodeStatus } from '../model/node.ts'
-import { FenceTestWish, PowerDocument, Readiness } from '../model/power.ts'
+import { FenceReach, FenceTestWish, PowerDocument, Readiness } from '../model/power.ts'
 import { Profile, UserData } from '../model/provisioner.ts'
 import { NodeSriov, SriovWish } from '../model/sriov.ts'
 import { Pool, Volume } from '../model/storage.ts'
@@ -31,6 +31,7 @@ const codecs = {
   power: json(PowerDocument),
   readiness: json(Readiness),
   fenceTest: json(FenceTestWish),
+  fenceReach: json(FenceReach),
   sriov: json(NodeSriov),
   sriovWish: json(SriovWish),
   primaryWanted: json(PrimaryWanted),
@@ -103,6 +104,8 @@ export const tree = {
     power: { path: `/nodes/${name}/power`, codec: codecs.power } satisfies Key<PowerDocument>,
     readiness: { path: `/nodes/${name}/readiness`, codec: codecs.readiness } satisfies Key<Readiness>,
     fenceTest: { path: `/nodes/${name}/fence-test`, codec: codecs.fenceTest } satisfies Key<FenceTestWish>,
+    /** Of a coordinator: which nodes it could fence. */
+    fenceReach: { path: `/nodes/${name}/fence-reach`, codec: codecs.fenceReach } satisfies Key<FenceReach>,
     flush: { path: `/nodes/${name}/flush`, codec: codecs.flush } satisfies Key<FlushRun>,
     sriov: { path: `/nodes/${name}/sriov`, codec: codecs.sriov } satisfies Key<NodeSriov>,
     sriovWish: { path: `/nodes/${name}/sriov-wish`, codec: codecs.sriovWish } satisfies Key<SriovWish>,

@@ -6,7 +6,16 @@ import { tree } from '../schema/tree.ts'
 import { directory, document, type Watched, type WatchedDocument } from './collection.ts'
 
 /** Documents of a node beside its spec. */
-export type NodePart = 'status' | 'stats' | 'alive' | 'fence' | 'flush' | 'readiness' | 'sriov' | 'sriovWish'
+export type NodePart =
+  | 'status'
+  | 'stats'
+  | 'alive'
+  | 'fence'
+  | 'flush'
+  | 'readiness'
+  | 'fenceReach'
+  | 'sriov'
+  | 'sriovWish'
 
 export function clusterCollection(): WatchedDocument {
   return document(tree.cluster, { order: ({ generation }) => generation })
@@ -30,6 +39,7 @@ export function nodeCollections(name: NodeName, parts: readonly NodePart[]): rea
     alive: () => document(keys.alive),
     flush: () => document(keys.flush),
     readiness: () => document(keys.readiness, { order: ({ run }) => run }),
+    fenceReach: () => document(keys.fenceReach),
     sriov: () => document(keys.sriov),
     sriovWish: () => sriovWishOf(name),
     fence: () => document(keys.fence, { order: ({ seq }) => seq }),

@@ -2,10 +2,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { NodeName } from '../../src/model/ids.ts'
 import type { Readiness, ReadinessCheck } from '../../src/model/power.ts'
 import { FENCE_TEST_WAIT_MS } from '../../src/operations/node-fence-test.ts'
+import type { Key } from '../../src/schema/key.ts'
 import { tree } from '../../src/schema/tree.ts'
-import { NODES, startCluster, type TestCluster } from './cluster.ts'
+import { startCluster, type TestCluster } from './cluster.ts'
 
-const [hv1 = NodeName.parse('hv1')] = NODES
+const [hv1, hv2, hv3] = ['hv1', 'hv2', 'hv3'].map((name) => NodeName.parse(name)) as [NodeName, NodeName, NodeName]
 const keys = tree.node(hv1)
 
 let cluster: TestCluster
@@ -21,26 +22,87 @@ const check = (name: ReadinessCheck['name'], isOk = true): ReadinessCheck => ({
 })
 const ALL = [check('power'), check('blocklist'), check('self-fence'), check('timing')]
 
-/** Writes what a test found, as the primary would. */
+async function put<T>(key: Key<T>, value: T): Promise<void> {
+  const present = await cluster.session.get(key)
+  if (present === undefined) await cluster.session.create(key, value)
+  else await cluster.session.set(key, value, present.version)
+}
+
+/** Writes what a coordinator found about hv1. */
+function find(coordinator: NodeName, wish: number, checks: ReadinessCheck[] = ALL.slice(0, 2)): Promise<void> {
+  const tests = [{ node: hv1, at: 1000 + wish, wish, checks }]
+  return put(tree.node(coordinator).fenceReach, { coordinator, tests })
+}
+
+/** Writes what a test found, as the primary hv1 would, which answers the wish of the same number. */
+async function judge(run: number, checks: ReadinessCheck[] = ALL): Promise<void> {
+  await find(hv1, run, checks.slice(0, 2))
+  const value: Readiness = { node: hv1, at: 1000 + run, run, checks, testedBy: hv1 }
+  await put(keys.readiness, value)
+}
+
+/** All coordinators answer. */
 async function report(run: number, checks: ReadinessCheck[] = ALL): Promise<void> {
-  const value: Readiness = { node: hv1, at: 1000, run, checks }
-  const present = await cluster.session.get(keys.readiness)
-  if (present === undefined) await cluster.session.create(keys.readiness, value)
-  else await cluster.session.set(keys.readiness, value, present.version)
+  for (const name of [hv2, hv3]) await find(name, run)
+  await judge(run, checks)
 }
 
 const wish = async () => (await cluster.session.get(keys.fenceTest))?.value
 
 describe('POST /node/{node}/fence-test', () => {
-  it('wishes for a test and answers what the primary found', async () => {
+  it('wishes for a test and answers what the coordinators found', async () => {
     await report(4)
     const answer = cluster.call('POST', '/node/hv1/fence-test')
     await expect.poll(wish).toMatchObject({ wish: 5 })
     await report(5, [check('power', false), ...ALL.slice(1)])
     expect(await answer).toMatchObject({
       status: 200,
-      body: { node: 'hv1', run: 5, tested_at: 1000, grade: 'weak', checks: [{ name: 'power', ok: false }, {}, {}, {}] },
+      body: {
+        node: 'hv1',
+        run: 5,
+        tested_at: 1005,
+        grade: 'weak',
+        checks: [{ name: 'power', ok: false }, {}, {}, {}],
+        tested_by: 'hv1',
+        coordinators: [
+          { name: 'hv1', running: true, answered: true, tested_at: 1005, ok: false, problems: ['power was asked.'] },
+          { name: 'hv2', running: true, answered: true, tested_at: 1005, ok: true, problems: [] },
+          { name: 'hv3', running: true, answered: true, ok: true },
+        ],
+      },
     })
+  })
+
+  it('waits for coordinators that run, and names one that does not answer in time', async () => {
+    await report(1)
+    await cluster.change(tree.node(hv2).status, (status) => ({ ...status, daemon: 'stop' as const }))
+    const answer = cluster.call('POST', '/node/hv1/fence-test')
+    await expect.poll(wish).toMatchObject({ wish: 2 })
+    await judge(2)
+    let isAnswered = false
+    void answer.then(() => {
+      isAnswered = true
+    })
+    await cluster.clock.advance(FENCE_TEST_WAIT_MS - 1)
+    expect(isAnswered).toBe(false)
+    await cluster.clock.advance(1)
+    const { body } = await answer
+    expect((body as { coordinators: unknown }).coordinators).toMatchObject([
+      { name: 'hv1', answered: true },
+      { name: 'hv2', running: false, answered: false, tested_at: 1001 },
+      { name: 'hv3', running: true, answered: false, tested_at: 1001 },
+    ])
+  })
+
+  it('shows the judgement of its own test, not the one before', async () => {
+    await report(1)
+    const answer = cluster.call('POST', '/node/hv1/fence-test')
+    await expect.poll(wish).toMatchObject({ wish: 2 })
+    // A test by the clock has raised the number meanwhile.
+    await put(keys.readiness, { node: hv1, at: 1001, run: 2, checks: ALL, testedBy: hv1 })
+    for (const name of [hv1, hv2, hv3]) await find(name, 2)
+    await put(keys.readiness, { node: hv1, at: 1002, run: 3, checks: ALL, testedBy: hv1 })
+    expect(await answer).toMatchObject({ body: { run: 3, tested_at: 1002 } })
   })
 
   it('is not content with an older test, nor with one for an earlier wish', async () => {
@@ -73,10 +135,35 @@ describe('GET /node/{node}/fence-test', () => {
   it('tells the last test, and that there was none', async () => {
     expect(await cluster.call('GET', '/node/hv1/fence-test')).toMatchObject({
       status: 200,
-      body: { run: 0, tested_at: null, grade: 'unknown', checks: [] },
+      body: {
+        run: 0,
+        tested_at: null,
+        grade: 'unknown',
+        checks: [],
+        tested_by: null,
+        coordinators: [{ name: 'hv1', answered: false, tested_at: null, ok: false, problems: [] }, {}, {}],
+      },
     })
     await report(1)
     const grade = async () => ((await cluster.call('GET', '/node/hv1/fence-test')).body as { grade: string }).grade
     await expect.poll(grade).toBe('ready')
+  })
+})
+
+describe('GET /node/{node}', () => {
+  it('says what running coordinators other than the primary could not do', async () => {
+    await report(1)
+    const problems = async () => {
+      const [shown] = (await cluster.call('GET', '/node/hv1')).body as {
+        fence_test: { coordinator_problems: string[] }
+      }[]
+      return shown?.fence_test.coordinator_problems
+    }
+    await expect.poll(problems).toEqual([])
+    await find(hv2, 2, [check('power', false), check('blocklist', false)])
+    await find(hv3, 2, [check('power'), check('blocklist', false)])
+    await expect.poll(problems).toEqual(['hv2: power was asked. blocklist was asked.', 'hv3: blocklist was asked.'])
+    await cluster.change(tree.node(hv2).status, (status) => ({ ...status, daemon: 'stop' as const }))
+    expect(await problems()).toEqual(['hv3: blocklist was asked.'])
   })
 })

@@ -23,7 +23,7 @@ const baseNode: Node = {
   running_domains: ['web', 'db'],
   vcpu: { total: 32, allocated: 6 },
   memory: { total: 515743, allocated: 6144, provisioned: 6144, used: 203344, free: 312399 },
-  fence_test: { grade: 'ready', tested_at: 1795188997000, problems: [] },
+  fence_test: { grade: 'ready', tested_at: 1795188997000, problems: [], coordinator_problems: [] },
   interfaces: { ens4: { rx_bytes: 1, tx_bytes: 2, link_speed: 10000, state: 'up' } },
 }
 

@@ -1,21 +1,36 @@
 import { describe, expect, it } from 'vitest'
-import type { FenceTest } from '../../src/contract/node-fence-test.ts'
+import type { CoordinatorFenceTest, FenceTest } from '../../src/contract/node-fence-test.ts'
 import { node } from './cluster.ts'
 import { runCli } from './pvc-run.ts'
 import { transcript } from './transcript.ts'
 
 const checks = [
   { name: 'power', ok: true, message: 'Its power controller answers and reads on.' },
-  { name: 'blocklist', ok: true, message: 'The primary may keep its addresses from writing to Ceph.' },
+  { name: 'blocklist', ok: true, message: 'Its addresses can be kept from writing to Ceph.' },
   { name: 'self-fence', ok: true, message: 'Its guard is armed and feeds a watchdog.' },
 ]
 
-function test(node: string, grade: string, own = checks): { readonly json: FenceTest } {
-  return { json: { node, run: 3, tested_at: 1000, grade, checks: own } }
+function coordinator(name: string, over: Partial<CoordinatorFenceTest> = {}): CoordinatorFenceTest {
+  return { name, running: true, answered: true, tested_at: 1000, ok: true, problems: [], ...over }
 }
 
+function test(
+  node: string,
+  grade: string,
+  own = checks,
+  coordinators = [coordinator('hv1'), coordinator('hv2'), coordinator('hv3')],
+): { readonly json: FenceTest } {
+  return { json: { node, run: 3, tested_at: 1000, grade, checks: own, tested_by: 'hv1', coordinators } }
+}
+
+const silent = { answered: false, ok: false }
+const unreachable = { ok: false, problems: ['Its power cannot be read: the BMC does not answer.'] }
+
 const refused = [{ name: 'power', ok: false, message: 'Its power cannot be read: the BMC refuses the login.' }]
-const denied = [...refused, { name: 'blocklist', ok: false, message: 'The primary cannot keep it from Ceph: denied.' }]
+const denied = [
+  ...refused,
+  { name: 'blocklist', ok: false, message: 'Its addresses cannot be kept from writing to Ceph: denied.' },
+]
 
 describe('pvc node fence-test', () => {
   transcript('node-fence-test', [
@@ -41,6 +56,26 @@ describe('pvc node fence-test', () => {
       routes: { 'POST /node/hv1/fence-test': test('hv1', 'ready') },
     },
     {
+      title: 'Other coordinators could not',
+      argv: ['node', 'fence-test', 'hv1'],
+      routes: {
+        'POST /node/hv1/fence-test': test('hv1', 'ready', checks, [
+          coordinator('hv1'),
+          coordinator('hv2', unreachable),
+          coordinator('hv3', { ...silent, tested_at: null }),
+          coordinator('hv4', { ...silent, problems: unreachable.problems }),
+          coordinator('hv5', { running: false, answered: false }),
+        ]),
+      },
+    },
+    {
+      title: 'An older server',
+      argv: ['node', 'fence-test', 'hv1'],
+      routes: {
+        'POST /node/hv1/fence-test': { json: { node: 'hv1', run: 3, tested_at: 1000, grade: 'ready', checks } },
+      },
+    },
+    {
       title: 'No primary',
       argv: ['node', 'fence-test', 'hv1'],
       routes: {
@@ -56,7 +91,9 @@ describe('pvc node fence-test', () => {
       'POST /node/hv2/fence-test': test('hv2', 'unready', denied),
     }
     const result = await runCli({ argv: ['node', 'fence-test'], routes })
-    expect(result.stdout).toMatch(/^Node "hv1" could be fenced\.\n[\s\S]*\n\nNode "hv2" could NOT be fenced\.\n/)
+    expect(result.stdout).toMatch(
+      /^Node "hv1" could be fenced by the primary, hv1\.\n[\s\S]*\n\nNode "hv2" could NOT be fenced by/,
+    )
     expect(result.stderr).toContain('Node "hv2" could not be fenced now.')
     expect(result.exitCode).toBe(1)
   })

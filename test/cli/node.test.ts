@@ -34,7 +34,16 @@ describe('pvc node', () => {
       argv: ['-q', 'node', 'info', 'hv1'],
       routes: {
         'GET /node/hv1': {
-          json: [node({ fence_test: { grade: 'unready', tested_at: 0, problems: ['the BMC refuses the login'] } })],
+          json: [
+            node({
+              fence_test: {
+                grade: 'unready',
+                tested_at: 0,
+                problems: ['the BMC refuses the login'],
+                coordinator_problems: ['hv2: Its addresses cannot be kept from writing to Ceph: denied.'],
+              },
+            }),
+          ],
         },
       },
     },

@@ -1,11 +1,14 @@
 import type { nodeRoutes } from '../../contract/node.ts'
 import { compatNode, coordinatorState, daemonState, domainState, type NodeFacts } from '../../model/compat-node.ts'
+import type { FenceReach } from '../../model/power.ts'
 import { orderCoordinatorState, primaryStatus } from '../../operations/coordinator.ts'
+import { runningReaches } from '../../operations/node-fence-test.ts'
 import { eachVm, primaryNode, readNodes, readVm, requireNode } from '../../operations/view.ts'
 import type { ApiDeps, Handlers } from '../handler.ts'
 
 /** A node as clients see it, with the names of its VMs. */
-function shown(deps: ApiDeps, node: NodeFacts) {
+function shown(deps: ApiDeps, facts: NodeFacts, reaches: readonly FenceReach[]) {
+  const node = { ...facts, reaches }
   return compatNode(node, primaryNode(deps.index), runningNames(deps, node), deps.clock.wallMs())
 }
 
@@ -19,9 +22,10 @@ function runningNames({ index }: ApiDeps, { spec, status }: NodeFacts): readonly
 
 export const nodeHandlers = {
   nodeList: ({ deps }, filter) => {
+    const reaches = runningReaches(deps.index)
     const nodes = readNodes(deps.index)
       .filter(({ spec }) => filter.limit === undefined || filter.limit.test(spec.name))
-      .map((node) => shown(deps, node))
+      .map((node) => shown(deps, node, reaches))
     return nodes.filter(
       (node) =>
         (filter.daemon_state === undefined || node.daemon_state === filter.daemon_state) &&
@@ -29,7 +33,7 @@ export const nodeHandlers = {
         (filter.domain_state === undefined || node.domain_state === filter.domain_state),
     )
   },
-  nodeInfo: ({ deps }, { node }) => [shown(deps, requireNode(deps.index, node))],
+  nodeInfo: ({ deps }, { node }) => [shown(deps, requireNode(deps.index, node), runningReaches(deps.index))],
   nodeDaemonState: ({ deps }, { node }) => ({ name: node, daemon_state: daemonState(requireNode(deps.index, node)) }),
   nodeCoordinatorState: ({ deps }, { node }) => ({
     name: node,

@@ -10,7 +10,7 @@ export function addNodeFenceTest(node: Command, open: OpenSession): void {
     .command('fence-test')
     .summary('Test whether nodes could be fenced.')
     .description(
-      'Let the primary test whether NODE, or every node, could be fenced now: its power controller, the right to Ceph, its guard. Nothing is switched. Exit with 1 if a node could not be fenced.',
+      'Let every coordinator that runs test whether NODE, or every node, could be fenced now: its power controller, the right to Ceph, its guard. Nothing is switched. Exit with 1 if the primary could not fence a node.',
     )
     .argument('[node]', 'name of the node')
     .addOption(formatOption('pretty', 'json', 'json-pretty'))

@@ -1,4 +1,4 @@
-import type { FenceTest } from '../../contract/node-fence-test.ts'
+import type { CoordinatorFenceTest, FenceTest } from '../../contract/node-fence-test.ts'
 import type { ColourName, Palette } from './colour.ts'
 
 /** Words and colour of a grade, as the end of a sentence about the node. */
@@ -14,12 +14,31 @@ export function formatFenceTests(tests: readonly FenceTest[], palette: Palette):
   return tests.map((test) => formatFenceTest(test, palette)).join('\n\n')
 }
 
-function formatFenceTest({ node, grade, checks }: FenceTest, palette: Palette): string {
+function formatFenceTest(test: FenceTest, palette: Palette): string {
+  const { node, grade, checks, tested_by: primary } = test
   const [colour, words] = FENCE_GRADES[grade] ?? ['yellow', grade]
-  const width = Math.max(0, ...checks.map(({ name }) => name.length))
-  const lines = checks.map(({ name, ok, message }) => {
+  // Servers of older versions say nothing of other coordinators.
+  const others = (test.coordinators ?? []).filter(({ name }) => name !== primary)
+  const width = Math.max(0, ...[...checks, ...others].map(({ name }) => name.length))
+  const line = (ok: boolean, name: string, message: string) => {
     const mark = ok ? palette.green('ok ') : palette.red('BAD')
     return `  ${mark} ${name.padEnd(width)}  ${message}`
-  })
-  return [`Node "${node}" ${palette[colour](words)}.`, ...lines].join('\n')
+  }
+  return [
+    `Node "${node}" ${palette[colour](words)}${primary ? ` by the primary, ${primary}` : ''}.`,
+    ...checks.map(({ name, ok, message }) => line(ok, name, message)),
+    ...others.map((other) =>
+      other.running
+        ? line(other.ok && other.answered, other.name, ifPrimary(other))
+        : `  -   ${other.name.padEnd(width)}  Does not run, so it was not asked.`,
+    ),
+  ].join('\n')
+}
+
+function ifPrimary({ answered, ok, problems }: CoordinatorFenceTest): string {
+  const found = ok ? 'As primary: reads its power and may shut it out of Ceph.' : `As primary: ${problems.join(' ')}`
+  if (answered) return found
+  return problems.length > 0
+    ? `Did not answer in time. Before, as primary: ${problems.join(' ')}`
+    : 'Did not answer in time.'
 }

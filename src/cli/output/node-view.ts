@@ -90,9 +90,11 @@ function fenceTestFields({ fence_test: test }: Node): readonly Field[] {
   if (test === null) return [['Fence Test', { text: 'was not made yet', colour: 'yellow' }]]
   const [colour, words] = FENCE_GRADES[test.grade] ?? ['yellow', test.grade]
   const text = `${words} (${new Date(test.tested_at).toISOString()})`
+  const others = test.coordinator_problems ?? []
+  const problems = [...test.problems, ...others.map((problem) => `as primary, ${problem}`)]
   return [
     ['Fence Test', { text, colour }],
-    ['Fence Problems', test.problems.length > 0 ? test.problems : undefined],
+    ['Fence Problems', problems.length > 0 ? problems : undefined],
   ]
 }
 

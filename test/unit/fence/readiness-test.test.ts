@@ -8,6 +8,7 @@ import { FakePower } from '../../../src/adapters/fake/power.ts'
 import { FakeOsdMap, FakeStorageFence } from '../../../src/adapters/fake/storage-fence.ts'
 import { FakeEnsemble } from '../../../src/adapters/fake/store.ts'
 import { MutableSignal } from '../../../src/base/signal.ts'
+import { createReachTest } from '../../../src/fence/reach-test.ts'
 import { createFenceTest } from '../../../src/fence/readiness-test.ts'
 import { PvcError } from '../../../src/model/errors.ts'
 import { LifeId, NodeName } from '../../../src/model/ids.ts'
@@ -26,6 +27,18 @@ const login: PowerAccess = {
   cipherSuite: 3,
 }
 
+/** Ceph as one coordinator sees it: `problem` keeps it from blocklisting. */
+function storageOf(osds: FakeOsdMap) {
+  const ceph = { problem: undefined as PvcError | undefined, asked: 0 }
+  const storage = new FakeStorageFence(osds)
+  storage.mayBlocklist = async () => {
+    ceph.asked += 1
+    if (ceph.problem) throw ceph.problem
+  }
+  return { ceph, storage }
+}
+
+/** The coordinators hv1, which is primary, and hv2, each with a way of its own to the power controllers. */
 async function setUp() {
   const clock = new ManualClock()
   const store = new FakeEnsemble({ clock }).connect()
@@ -37,20 +50,42 @@ async function setUp() {
     await session.create(tree.node(node).power, vault.document(node, login))
     await session.create(tree.node(node).alive, { life: LifeId.parse('l') })
   }
-  const power = new FakePower(clock)
   const faults = createFaultBoard(clock)
   const log = new FakeLog()
-  const ceph = { problem: undefined as PvcError | undefined, asked: 0 }
   const osds = new FakeOsdMap(new FakeCeph({ clock }))
   osds.addOsd(0, '10.0.1.1')
-  const storage = new FakeStorageFence(osds)
-  storage.mayBlocklist = async () => {
-    ceph.asked += 1
-    if (ceph.problem) throw ceph.problem
-  }
   const hookProblem = new MutableSignal<string | undefined>(undefined)
-  const reign: Reign = {
-    node: hv1,
+  const coordinators = [hv1, hv2]
+  const fires: (() => void)[] = []
+  const scheduler = {
+    at: (_: string, fire: () => void) => {
+      fires.push(fire)
+      return { stop: () => void fires.splice(fires.indexOf(fire), 1) }
+    },
+  }
+  const start = (self: NodeName) => {
+    const power = new FakePower(clock)
+    const { ceph, storage } = storageOf(osds)
+    const isAble = new MutableSignal(true)
+    const test = createReachTest({
+      self,
+      coordinators,
+      session: () => session,
+      isAble,
+      power,
+      vault,
+      storage,
+      schedule: '0 * * * *',
+      scheduler,
+      clock,
+      log,
+    })
+    test.start()
+    return { power, ceph, storage, isAble, test }
+  }
+  const [one, two] = [start(hv1), start(hv2)]
+  const reignOf = (node: NodeName): Reign => ({
+    node,
     epoch: 1,
     session,
     validForMs: () => 2000,
@@ -58,30 +93,46 @@ async function setUp() {
     maintenance: { isOn: false, run: async (_, work) => ({ kind: 'done', value: await work() }) },
     faults,
     resign: () => undefined,
-  }
-  const test = createFenceTest({ power, vault, storage, schedule: '0 * * * *', hookProblem, clock, log })
-  await test.role.start(reign)
-  await clock.advance(1000)
+  })
+  const duty = createFenceTest({ coordinators, hookProblem, clock, log })
+  await duty.start(reignOf(hv1))
+  await clock.advance(2000)
   const readiness = async (node: NodeName) => (await session.get(tree.node(node).readiness))?.value
   const check = async (node: NodeName, name: string) =>
     (await readiness(node))?.checks.find((each) => each.name === name)
-  return { clock, session, power, faults, log, ceph, storage, hookProblem, reign, test, readiness, check }
+  const found = async (coordinator: NodeName, node: NodeName) =>
+    (await session.get(tree.node(coordinator).fenceReach))?.value.tests.find((each) => each.node === node)
+  const allByClock = async () => {
+    for (const fire of fires) fire()
+    await clock.advance(2000)
+  }
+  const wish = (node: NodeName, number: number) =>
+    session.create(tree.node(node).fenceTest, { wish: number, by: 'op', at: 0 })
+  const seen = () => faults.list().map(({ id, severity }) => `${id} ${severity}`)
+  const world = { clock, session, faults, log, hookProblem, one, two, duty, reignOf }
+  return { ...world, readiness, check, found, allByClock, wish, seen }
 }
 
-describe('the fence test of the primary', () => {
+const denied = new PvcError('PVC_CEPH_FAILED', 'access denied')
+
+describe('the fence test of every coordinator', () => {
   it('tests nodes that were never tested, and asks Ceph once for all', async () => {
-    const { readiness, check, ceph, log, power } = await setUp()
-    expect((await readiness(hv1))?.run).toBe(1)
+    const { readiness, check, found, one, two, log } = await setUp()
+    expect(await readiness(hv1)).toMatchObject({ run: 1, testedBy: 'hv1' })
     expect(await check(hv2, 'power')).toMatchObject({ isOk: true })
-    expect(ceph.asked).toBe(1)
-    expect(power.actions).toEqual([])
+    expect((await found(hv2, hv1))?.checks.map(({ name, isOk }) => `${name} ${isOk}`)).toEqual([
+      'power true',
+      'blocklist true',
+    ])
+    expect([one.ceph.asked, two.ceph.asked]).toEqual([1, 1])
+    expect([...one.power.actions, ...two.power.actions]).toEqual([])
     expect(JSON.stringify(log.entries)).not.toContain('hidden-word')
   })
 
-  it('answers a wish at once, for that node only, with its number', async () => {
-    const { clock, session, power, readiness, check } = await setUp()
-    power.flaw('hv2', 'refuse')
-    await session.create(tree.node(hv2).fenceTest, { wish: 5, by: 'op', at: 0 })
+  it('answers a wish for that node only, with its number, one coordinator after the other', async () => {
+    const { clock, one, readiness, check, found, wish } = await setUp()
+    one.power.flaw('hv2', 'refuse')
+    await wish(hv2, 5)
     await clock.advance(100)
     expect((await readiness(hv2))?.run).toBe(5)
     expect(await check(hv2, 'power')).toMatchObject({
@@ -89,19 +140,23 @@ describe('the fence test of the primary', () => {
       message: expect.stringContaining('refuses the login'),
     })
     expect((await readiness(hv1))?.run).toBe(1)
+    expect((await found(hv2, hv2))?.wish).toBe(0)
+    await clock.advance(1000)
+    expect(await found(hv2, hv2)).toMatchObject({ wish: 5, checks: [{ isOk: true }, { isOk: true }] })
   })
 
-  it('tests all by the clock', async () => {
-    const { clock, test, reign, readiness } = await setUp()
-    await test.job.run(reign)
-    await clock.advance(100)
+  it('tests all by the clock, and once some time after its start', async () => {
+    const { clock, allByClock, readiness, two } = await setUp()
+    await allByClock()
     expect([(await readiness(hv1))?.run, (await readiness(hv2))?.run]).toEqual([2, 2])
+    await clock.advance(60_000)
+    expect([(await readiness(hv1))?.run, two.ceph.asked]).toEqual([3, 3])
   })
 
   it('is not held up by one dead controller', async () => {
-    const { clock, session, power, readiness, check } = await setUp()
-    power.flaw('hv1', 'dead')
-    for (const node of [hv1, hv2]) await session.create(tree.node(node).fenceTest, { wish: 2, by: 'op', at: 0 })
+    const { clock, one, readiness, check, wish } = await setUp()
+    one.power.flaw('hv1', 'dead')
+    for (const node of [hv1, hv2]) await wish(node, 2)
     await clock.advance(1000)
     expect((await readiness(hv2))?.run).toBe(2)
     expect((await readiness(hv1))?.run).toBe(1)
@@ -109,43 +164,95 @@ describe('the fence test of the primary', () => {
     expect(await check(hv1, 'power')).toMatchObject({ isOk: false, message: expect.stringContaining('5000 ms') })
   })
 
+  it('finds out that OSDs may not be asked for their map', async () => {
+    const { one, allByClock, check, seen } = await setUp()
+    const refusal = new PvcError('PVC_CEPH_FAILED', "Ceph user pvc may not ask OSDs; give it osd 'allow *'")
+    one.storage.script.always('osdEpochs', { error: refusal })
+    await allByClock()
+    expect(await check(hv2, 'blocklist')).toMatchObject({
+      isOk: false,
+      message: expect.stringContaining("osd 'allow *'"),
+    })
+    expect(seen()).toContain('FENCE_NOT_READY:hv2 error')
+  })
+
+  it('says of a power document that it cannot open only that', async () => {
+    const { session, allByClock, check } = await setUp()
+    const other = createPowerVault(new ClusterKey(Buffer.alloc(32, 2))).document(hv2, login)
+    const present = await session.get(tree.node(hv2).power)
+    await session.set(tree.node(hv2).power, other, present?.version ?? 0)
+    await allByClock()
+    expect(await check(hv2, 'power')).toMatchObject({ isOk: false, message: expect.stringContaining('cluster key') })
+    expect(await check(hv1, 'power')).toMatchObject({ isOk: true })
+  })
+
+  it('tests nothing while its daemon is not in state run, and goes on afterwards', async () => {
+    const { clock, two, found, wish } = await setUp()
+    two.isAble.set(false)
+    await wish(hv1, 4)
+    await clock.advance(40_000)
+    expect((await found(hv2, hv1))?.wish).toBe(0)
+    two.isAble.set(true)
+    await clock.advance(1100)
+    expect((await found(hv2, hv1))?.wish).toBe(4)
+  })
+
+  it('stops', async () => {
+    const { clock, one, two, duty, found, wish } = await setUp()
+    await Promise.all([one.test.stop(), two.test.stop(), duty.stop()])
+    await wish(hv2, 9)
+    await clock.advance(120_000)
+    expect((await found(hv1, hv2))?.wish).toBe(0)
+    expect(clock.pendingTimers).toBeLessThanOrEqual(1)
+  })
+})
+
+describe('what the primary makes of it', () => {
   it('raises faults of the cluster, and takes them back', async () => {
-    const { clock, test, reign, ceph, faults, hookProblem } = await setUp()
-    ceph.problem = new PvcError('PVC_CEPH_FAILED', 'access denied')
-    await test.job.run(reign)
-    await clock.advance(30_000)
-    const seen = () => faults.list().map(({ id, severity }) => `${id} ${severity}`)
+    const { allByClock, one, two, hookProblem, seen, clock } = await setUp()
+    one.ceph.problem = two.ceph.problem = denied
+    await allByClock()
     expect(seen()).toEqual(['FENCE_NOT_READY:hv1 error', 'FENCE_NOT_READY:hv2 error'])
-    ceph.problem = undefined
+    one.ceph.problem = two.ceph.problem = undefined
     hookProblem.set('the command x ended with 1')
-    await test.job.run(reign)
+    await allByClock()
     await clock.advance(30_000)
     expect(seen()).not.toContain('FENCE_NOT_READY:hv1 error')
     expect(seen()).toContain('FENCE_HOOK warning')
   })
 
-  it('finds out that OSDs may not be asked for their map', async () => {
-    const { clock, test, reign, storage, check, faults } = await setUp()
-    const denied = new PvcError(
-      'PVC_CEPH_FAILED',
-      "Ceph user pvc may not ask OSDs for their map; give it osd 'allow *'",
-    )
-    storage.script.always('osdEpochs', { error: denied })
-    await test.job.run(reign)
+  it('names another coordinator that could not do what it can, until it can or is gone', async () => {
+    const { allByClock, two, seen, faults, clock, session } = await setUp()
+    const gaps = () => faults.list().filter(({ id }) => id === 'FENCE_COORDINATOR')
+    two.ceph.problem = denied
+    await allByClock()
+    expect(gaps()[0]?.message).toContain('hv2 about hv1, hv2: Its addresses cannot be kept from writing to Ceph')
+    two.ceph.problem = undefined
+    await allByClock()
+    expect(gaps()).toEqual([])
+    two.power.flaw('hv1', 'refuse')
+    await allByClock()
+    expect(gaps()[0]?.message).toMatch(/hv2 about hv1: Its power cannot be read: .*refuses the login/)
+    await session.remove(tree.node(hv2).alive.path)
     await clock.advance(30_000)
-    expect(await check(hv2, 'blocklist')).toMatchObject({
-      isOk: false,
-      message: expect.stringContaining("osd 'allow *'"),
-    })
-    expect(faults.list().map(({ id }) => id)).toContain('FENCE_NOT_READY:hv2')
+    expect(seen().join()).not.toContain('FENCE_COORDINATOR')
   })
 
-  it('stops', async () => {
-    const { clock, session, test, readiness } = await setUp()
-    await test.role.stop()
-    await session.create(tree.node(hv2).fenceTest, { wish: 9, by: 'op', at: 0 })
-    await clock.advance(60_000)
-    expect((await readiness(hv2))?.run).toBe(1)
-    expect(clock.pendingTimers).toBeLessThanOrEqual(1)
+  it('is judged anew by a new primary, from what that one had found', async () => {
+    const { clock, one, two, allByClock, duty, reignOf, readiness, seen } = await setUp()
+    two.power.flaw('hv1', 'dead')
+    await allByClock()
+    await clock.advance(6000)
+    expect(seen().join()).toContain('FENCE_COORDINATOR')
+    await one.test.stop()
+    await duty.stop()
+    const before = await readiness(hv1)
+    await duty.start(reignOf(hv2))
+    await clock.advance(100)
+    expect(await readiness(hv1)).toMatchObject({ run: (before?.run ?? 0) + 1, testedBy: 'hv2' })
+    expect(seen().filter((each) => each.startsWith('FENCE_NOT_READY:hv1'))).toHaveLength(1)
+    expect(seen().join()).not.toContain('FENCE_COORDINATOR')
+    await clock.advance(30_000)
+    expect((await readiness(hv1))?.run).toBe((before?.run ?? 0) + 1)
   })
 })

@@ -1,8 +1,18 @@
 import { describe, expect, it } from 'vitest'
-import { type Findings, judgeReadiness, readinessFault } from '../../../src/fence/readiness.ts'
+import {
+  judgeNode,
+  judgeReach,
+  type NodeFindings,
+  type ReachFindings,
+  reachFault,
+  readinessFault,
+} from '../../../src/fence/readiness.ts'
 import { NodeName } from '../../../src/model/ids.ts'
 import type { NodeStatus } from '../../../src/model/node.ts'
-import { readinessGrade } from '../../../src/model/power.ts'
+import { type FenceReach, type Readiness, readinessGrade } from '../../../src/model/power.ts'
+
+type Findings = ReachFindings & NodeFindings
+const judgeReadiness = (findings: Findings) => [...judgeReach(findings), ...judgeNode(findings)]
 
 const armed = { selfFence: 'armed', selfFenceBoundS: 20, watchdog: 'present' } as NodeStatus
 const well: Findings = {
@@ -50,25 +60,86 @@ describe('the fence test of a node', () => {
   })
 })
 
-describe('its fault', () => {
-  const readiness = (changed: Partial<Findings>) => ({
-    node: NodeName.parse('hv2'),
-    at: 0,
-    run: 1,
-    checks: [...judgeReadiness({ ...well, ...changed })],
-  })
+const readiness = (changed: Partial<Findings>): Readiness => ({
+  node: NodeName.parse(changed.node ?? 'hv2'),
+  at: 0,
+  run: 1,
+  checks: judgeReadiness({ ...well, ...changed }),
+  testedBy: NodeName.parse('hv1'),
+})
 
+/** What a coordinator found of some nodes. */
+const reach = (coordinator: string, ...found: Partial<Findings>[]): FenceReach => ({
+  coordinator: NodeName.parse(coordinator),
+  tests: found.map((changed) => ({
+    node: NodeName.parse(changed.node ?? 'hv2'),
+    at: 0,
+    wish: 0,
+    checks: [...judgeReach({ ...well, ...changed })],
+  })),
+})
+
+const silent = { power: { kind: 'problem', reason: 'the BMC does not answer' } } as const
+const SILENT = 'Its power cannot be read: the BMC does not answer.'
+
+describe('its fault', () => {
   it('is as bad as the grade, and names what failed', () => {
-    expect(readinessFault(readiness({}), false)).toBeUndefined()
-    expect(readinessFault(readiness({ power: { kind: 'none' } }), false)).toMatchObject({
+    expect(readinessFault(readiness({}), [], false)).toBeUndefined()
+    expect(readinessFault(readiness({ power: { kind: 'none' } }), [], false)).toMatchObject({
       id: 'FENCE_NOT_READY:hv2',
       severity: 'warning',
       message: 'Node hv2 can be fenced in one way only. No power control is configured (power.method is none).',
     })
-    expect(readinessFault(readiness({ blocklistProblem: 'denied' }), false)?.severity).toBe('error')
+    expect(readinessFault(readiness({ blocklistProblem: 'denied' }), [], false)?.severity).toBe('error')
   })
 
   it('is not raised while maintenance disarms the guards', () => {
-    expect(readinessFault(readiness({ status: { ...armed, selfFence: 'off' } }), true)).toBeUndefined()
+    expect(readinessFault(readiness({ status: { ...armed, selfFence: 'off' } }), [], true)).toBeUndefined()
+  })
+
+  it.each<[string, Partial<Findings>, readonly FenceReach[], string]>([
+    ['others that can', silent, [reach('hv1', silent), reach('hv2', {}), reach('hv3', {})], 'hv2 and hv3 can.'],
+    ['others that cannot either', silent, [reach('hv2', silent)], SILENT],
+    ['others that never tested it', silent, [reach('hv2', { node: 'hv9' })], SILENT],
+    ['what is not the primary’s fault', { status: { ...armed, selfFence: 'off' } }, [reach('hv3', {})], 'enabled?'],
+  ])('names %s', (_, found, reaches, end) => {
+    expect(readinessFault(readiness(found), reaches, false)?.message.endsWith(end)).toBe(true)
+  })
+})
+
+describe('the fault of coordinators that could not do what the primary can', () => {
+  const both = [readiness({}), readiness({ node: 'hv3' })]
+  const cut = [silent, { node: 'hv3', ...silent }] as const
+
+  it.each<[string, readonly Readiness[], readonly FenceReach[], boolean, string | undefined]>([
+    ['all can', both, [reach('hv1', {}, { node: 'hv3' }), reach('hv2', {}, { node: 'hv3' })], false, undefined],
+    ['one cannot reach any', both, [reach('hv2', ...cut)], false, `hv2 about hv2, hv3: ${SILENT}`],
+    [
+      'two cannot',
+      both,
+      [reach('hv2', silent), reach('hv3', ...cut)],
+      false,
+      `hv2 about hv2: ${SILENT} hv3 about hv2, hv3: ${SILENT}`,
+    ],
+    [
+      'one may not blocklist',
+      both,
+      [reach('hv3', { blocklistProblem: 'denied' }, {})],
+      false,
+      'hv3 about hv2: Its addresses cannot be kept from writing to Ceph: denied.',
+    ],
+    ['the primary cannot either', [readiness(silent)], [reach('hv2', silent)], false, undefined],
+    ['it is the primary itself', both, [reach('hv1', ...cut)], false, undefined],
+    ['they tested nothing yet', both, [reach('hv2')], false, undefined],
+    ['maintenance', both, [reach('hv2', ...cut)], true, undefined],
+  ])('%s', (_, tests, reaches, isMaintenance, message) => {
+    const fault = reachFault(tests, reaches, isMaintenance)
+    if (message === undefined) expect(fault).toBeUndefined()
+    else
+      expect(fault).toEqual({
+        id: 'FENCE_COORDINATOR',
+        severity: 'warning',
+        message: `Not every coordinator could fence every node if it were primary. ${message}`,
+      })
   })
 })
