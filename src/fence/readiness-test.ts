@@ -65,7 +65,7 @@ export function createFenceTest(deps: FenceTestDeps): PrimaryRole {
 async function judgeAll(reign: Reign, deps: FenceTestDeps): Promise<void> {
   const reaches = await livingReaches(reign, deps.coordinators)
   const own = reaches.find(({ coordinator }) => coordinator === reign.node)?.tests ?? []
-  const names = ((await reign.session.children(tree.nodes.path)) ?? []).map((name) => NodeName.parse(name))
+  const names = [...((await reign.session.children(tree.nodes.path)) ?? [])].sort().map((name) => NodeName.parse(name))
   const judged = await Promise.all(
     names.map((node) =>
       judge(

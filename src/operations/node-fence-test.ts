@@ -8,8 +8,8 @@ import { connectedSession, type OperationsDeps, watchIndex } from './deps.ts'
 import type { DocumentIndex } from './document-index.ts'
 import { readNodes, requireNode } from './view.ts'
 
-/** A coordinator bounds each of three questions by 5 s and begins up to 4 s late; a new primary may have to come first. */
-export const FENCE_TEST_WAIT_MS = 20_000
+/** A coordinator bounds each of its questions by 5 s, and the fifth begins 8 s late; a new primary may have to come first. */
+export const FENCE_TEST_WAIT_MS = 25_000
 const MAX_ATTEMPTS = 5
 
 /** What one coordinator says of one node. */

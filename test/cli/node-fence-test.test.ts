@@ -79,7 +79,7 @@ describe('pvc node fence-test', () => {
       title: 'No primary',
       argv: ['node', 'fence-test', 'hv1'],
       routes: {
-        'POST /node/hv1/fence-test': { status: 504, json: { message: "Node 'hv1' was not tested within 20 s" } },
+        'POST /node/hv1/fence-test': { status: 504, json: { message: "Node 'hv1' was not tested within 25 s" } },
       },
     },
   ])

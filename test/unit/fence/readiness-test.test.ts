@@ -15,6 +15,7 @@ import { LifeId, NodeName } from '../../../src/model/ids.ts'
 import type { PowerAccess } from '../../../src/model/power.ts'
 import { createFaultBoard } from '../../../src/node/faults.ts'
 import type { Reign } from '../../../src/ports/primary.ts'
+import type { Scheduler } from '../../../src/ports/schedule.ts'
 import { tree } from '../../../src/schema/tree.ts'
 
 const [hv1, hv2] = [NodeName.parse('hv1'), NodeName.parse('hv2')]
@@ -38,6 +39,17 @@ function storageOf(osds: FakeOsdMap) {
   return { ceph, storage }
 }
 
+function schedulerByHand() {
+  const fires: (() => void)[] = []
+  const scheduler: Scheduler = {
+    at(_, fire) {
+      fires.push(fire)
+      return { stop: () => void fires.splice(fires.indexOf(fire), 1) }
+    },
+  }
+  return { fires, scheduler }
+}
+
 /** The coordinators hv1, which is primary, and hv2, each with a way of its own to the power controllers. */
 async function setUp() {
   const clock = new ManualClock()
@@ -56,13 +68,7 @@ async function setUp() {
   osds.addOsd(0, '10.0.1.1')
   const hookProblem = new MutableSignal<string | undefined>(undefined)
   const coordinators = [hv1, hv2]
-  const fires: (() => void)[] = []
-  const scheduler = {
-    at: (_: string, fire: () => void) => {
-      fires.push(fire)
-      return { stop: () => void fires.splice(fires.indexOf(fire), 1) }
-    },
-  }
+  const { fires, scheduler } = schedulerByHand()
   const start = (self: NodeName) => {
     const power = new FakePower(clock)
     const { ceph, storage } = storageOf(osds)
@@ -96,7 +102,7 @@ async function setUp() {
   })
   const duty = createFenceTest({ coordinators, hookProblem, clock, log })
   await duty.start(reignOf(hv1))
-  await clock.advance(2000)
+  await clock.advance(3000)
   const readiness = async (node: NodeName) => (await session.get(tree.node(node).readiness))?.value
   const check = async (node: NodeName, name: string) =>
     (await readiness(node))?.checks.find((each) => each.name === name)
@@ -104,7 +110,7 @@ async function setUp() {
     (await session.get(tree.node(coordinator).fenceReach))?.value.tests.find((each) => each.node === node)
   const allByClock = async () => {
     for (const fire of fires) fire()
-    await clock.advance(2000)
+    await clock.advance(3000)
   }
   const wish = (node: NodeName, number: number) =>
     session.create(tree.node(node).fenceTest, { wish: number, by: 'op', at: 0 })
@@ -141,7 +147,7 @@ describe('the fence test of every coordinator', () => {
     })
     expect((await readiness(hv1))?.run).toBe(1)
     expect((await found(hv2, hv2))?.wish).toBe(0)
-    await clock.advance(1000)
+    await clock.advance(2000)
     expect(await found(hv2, hv2)).toMatchObject({ wish: 5, checks: [{ isOk: true }, { isOk: true }] })
   })
 
@@ -162,6 +168,20 @@ describe('the fence test of every coordinator', () => {
     expect((await readiness(hv1))?.run).toBe(1)
     await clock.advance(5000)
     expect(await check(hv1, 'power')).toMatchObject({ isOk: false, message: expect.stringContaining('5000 ms') })
+  })
+
+  it('asks slow monitors twice', async () => {
+    const { one, allByClock, check, seen } = await setUp()
+    const slow = new PvcError('PVC_CEPH_TIMEOUT', 'timed out')
+    one.storage.mayBlocklist = async () => {
+      one.ceph.asked += 1
+      if (one.ceph.asked === 2) throw slow
+    }
+    await allByClock()
+    expect([await check(hv2, 'blocklist'), one.ceph.asked]).toMatchObject([{ isOk: true }, 3])
+    one.storage.mayBlocklist = () => Promise.reject(slow)
+    await allByClock()
+    expect(seen()).toContain('FENCE_NOT_READY:hv2 error')
   })
 
   it('finds out that OSDs may not be asked for their map', async () => {
@@ -193,7 +213,7 @@ describe('the fence test of every coordinator', () => {
     await clock.advance(40_000)
     expect((await found(hv2, hv1))?.wish).toBe(0)
     two.isAble.set(true)
-    await clock.advance(1100)
+    await clock.advance(2100)
     expect((await found(hv2, hv1))?.wish).toBe(4)
   })
 
