@@ -25,6 +25,8 @@ import { expectThat, type StoryStep, seconds } from './story.ts'
 const victim = 'hv5'
 /** A coordinator that dies together with the victim; the two others keep ZooKeeper's quorum. */
 const second = 'hv3'
+/** No coordinator: its daemon is never killed. */
+const spare = 'hv4'
 const guests = makeGuests('lost', '0c', 2)
 const others = makeGuests('gone', '0d', 2)
 
@@ -146,6 +148,8 @@ const fencerDies: StoryStep = {
     'the fencer is killed as the journal is opened, as the life is proven over, as all is recovered, and as it is closed: the next one goes on',
   async run(lab) {
     await settledPrimary(lab)
+    // A fencer whose daemon is slow to come back is fenced itself, on a busy machine: not with these guests on it.
+    for (const { name } of guests) await lab.pvc(['-q', 'vm', 'meta', name, '-l', `${victim},${spare}`])
     const seen = linesSoFar(lab)
     const { seq } = await fenceView(lab, victim)
     const cut = takeCut(lab, guests)
