@@ -1,7 +1,9 @@
 /**
  * How long it takes from a server's death until its four VMs run elsewhere, with Ceph in the servers. FAILOVER_N: rounds of
- * each case (default 20); FAILOVER_CASE: only this one. Every round is told as it comes, with its parts, so that a run that
- * is broken off has said something. The figures are meant for a machine that does nothing else.
+ * each case (default 20); FAILOVER_CASE: only this one. FAILOVER_VMS: so many VMs instead, each a boot sector that writes one
+ * block and halts, so that fifty fit on a small machine; then the figures are about all of them: see failover-many.ts. Every
+ * round is told as it comes, with its parts, so that a run that is broken off has said something. The figures are meant for a
+ * machine that does nothing else.
  */
 import {
   bringBack,
@@ -16,7 +18,9 @@ import {
 } from '../lab/failover.ts'
 import { type Lab, startLab } from '../lab/lab.ts'
 import { makePrimary, settledPrimary } from '../lab/primary.ts'
+import { settleSectorGuests } from '../lab/sector-guest.ts'
 import { leadAt, leadElsewhere } from '../lab/zookeeper-leader.ts'
+import { bringManyBack, dieWithMany } from './failover-many.ts'
 import { percentile, type Report } from './figure.ts'
 
 const rounds = Number(process.env['FAILOVER_N'] ?? 20)
@@ -28,7 +32,8 @@ type Case = (typeof cases)[number]
 export const limitMs = (10 + 3 * rounds * cases.length) * 60_000
 
 const victim = 'hv3'
-const guests = makeGuests('dear', '0a', 4)
+const many = process.env['FAILOVER_VMS']
+const guests = makeGuests('dear', '0a', Number(many ?? 4))
 
 const METRICS = {
   suspect_s: 'suspectMs',
@@ -38,6 +43,9 @@ const METRICS = {
   first_write_s: 'firstWriteMs',
 } as const satisfies Record<string, keyof Failover>
 
+/** One round. */
+type Round = { readonly seconds: Readonly<Record<string, number>>; readonly words: string }
+
 async function prepare(lab: Lab, kind: Case): Promise<void> {
   await settledPrimary(lab)
   await (kind === 'primary' ? leadAt(lab, victim) : leadElsewhere(lab, victim))
@@ -46,40 +54,50 @@ async function prepare(lab: Lab, kind: Case): Promise<void> {
   await lab.host(victim).bmc({ dead: kind === 'bmc-dead' })
 }
 
-async function die(lab: Lab, kind: Case): Promise<Failover> {
+async function die(lab: Lab, kind: Case): Promise<Round> {
   await prepare(lab, kind)
+  if (many !== undefined) return dieWithMany(lab, guests, victim)
   const cut = takeCut(lab, guests)
   await lab.host(victim).power('off')
   const failover = await untilRecovered(lab, guests, victim, cut)
   console.log(timeline(await fenceView(lab, victim)))
-  await lab.host(victim).bmc({ dead: false })
-  await bringBack(lab, victim, guests)
-  return failover
+  const seconds = Object.entries(METRICS).map(([metric, field]) => [metric, failover[field] / 1000])
+  return { seconds: Object.fromEntries(seconds), words: told(failover) }
 }
 
-async function measure(lab: Lab, kind: Case, report: Report): Promise<void> {
-  const seen: Failover[] = []
-  for (let round = 1; round <= rounds; round += 1) {
-    const failover = await die(lab, kind)
-    seen.push(failover)
-    console.log(`${kind} ${round}: ${told(failover)}`)
-    for (const [metric, field] of Object.entries(METRICS))
-      report({ metric, value: failover[field] / 1000, unit: 's', params: { case: kind, round }, n: 1 })
+async function comeBack(lab: Lab, isLast: boolean): Promise<void> {
+  await lab.host(victim).bmc({ dead: false })
+  if (many === undefined) await bringBack(lab, victim, guests)
+  else if (!isLast) await bringManyBack(lab, guests, victim)
+}
+
+async function measure(lab: Lab, kind: Case, isLast: boolean, report: Report): Promise<void> {
+  const seen: Round[] = []
+  const params = { case: kind, ...(many === undefined ? {} : { vms: guests.length }) }
+  for (let number = 1; number <= rounds; number += 1) {
+    const round = await die(lab, kind)
+    seen.push(round)
+    console.log(`${kind} ${number}: ${round.words}`)
+    for (const [metric, value] of Object.entries(round.seconds))
+      report({ metric, value, unit: 's', params: { ...params, round: number }, n: 1 })
+    await comeBack(lab, isLast && number === rounds)
   }
-  for (const [metric, field] of Object.entries(METRICS)) {
-    const values = seen.map((each) => each[field] / 1000)
+  for (const metric of Object.keys(seen[0]?.seconds ?? {})) {
+    const values = seen.map(({ seconds }) => seconds[metric] ?? Number.NaN)
     for (const p of [50, 99])
-      report({ metric: `${metric}_p${p}`, value: percentile(values, p), unit: 's', params: { case: kind }, n: rounds })
+      report({ metric: `${metric}_p${p}`, value: percentile(values, p), unit: 's', params, n: rounds })
   }
 }
 
 /** Reports each round, and medians and 99th percentiles of each case. */
 export async function run(report: Report): Promise<void> {
   const lab = await startLab({ name: 'bench-failover', layout: 'hyperconverged', say: (line) => console.log(line) })
-  const wanted = process.env['FAILOVER_CASE']
+  const only = process.env['FAILOVER_CASE']
+  const wanted = cases.filter((kind) => only === undefined || only === kind)
   try {
-    await settleGuests(lab, guests, victim)
-    for (const kind of cases) if (wanted === undefined || wanted === kind) await measure(lab, kind, report)
+    if (many === undefined) await settleGuests(lab, guests, victim)
+    else await settleSectorGuests(lab, guests, victim)
+    for (const kind of wanted) await measure(lab, kind, kind === wanted.at(-1), report)
   } finally {
     await lab.down()
   }

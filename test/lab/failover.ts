@@ -8,8 +8,8 @@ import { pollUntil } from './poll.ts'
 import { expectThat, seconds } from './story.ts'
 import { nodeViews, qemuPid } from './vm-view.ts'
 
-/** The times of a death, all in ms after it. */
-export type Failover = {
+/** The times of a death until the last VM is started elsewhere, all in ms after it. */
+export type FailoverStarts = {
   /** The primary saw that the proof of life is gone. */
   readonly suspectMs: number
   /** The life is proven over, and it is shut out of Ceph. */
@@ -17,6 +17,10 @@ export type Failover = {
   /** First and last start of a victim elsewhere, as QEMU's log tells. */
   readonly firstStartMs: number
   readonly lastStartMs: number
+}
+
+/** The times of a death, all in ms after it. */
+export type Failover = FailoverStarts & {
   /** First heartbeat of a victim that was written elsewhere. */
   readonly firstWriteMs: number
   /** Every victim wrote. */
@@ -27,9 +31,12 @@ export type Failover = {
 export type FenceView = {
   state: string
   seq: number
+  opened_at: number | null
   ordered_by: string
   daemon_state: string
   evidence: { kind: string; at: number }[]
+  /** Seconds after the opening of the journal, to when the VM's record was given on. */
+  victims: { name: string; state: string; target: string; after_s: number }[]
   events: { at: number; after_s: number; step: string; text: string }[]
 }
 
@@ -85,15 +92,10 @@ export async function untilRecovered(
   cut: Cut,
 ): Promise<Failover> {
   const seen = await Promise.all(guests.map((guest) => untilElsewhere(lab, guest, dead, cut)))
-  const { events } = await fenceView(lab, dead)
+  const view = await fenceView(lab, dead)
   for (const guest of guests) await expectSound(lab, guest)
-  const eventMs = (step: string, words: RegExp) => {
-    const at = events.findLast((event) => event.step === step && words.test(event.text))?.at
-    return at === undefined ? Number.NaN : at - cut.wallMs
-  }
   return {
-    suspectMs: eventMs('suspect', /./),
-    provenMs: eventMs('evidence', /its life is over/),
+    ...provenTimes(view, cut),
     firstStartMs: Math.min(...seen.map(({ startMs }) => startMs)),
     lastStartMs: Math.max(...seen.map(({ startMs }) => startMs)),
     firstWriteMs: Math.min(...seen.map(({ writeMs }) => writeMs)),
@@ -101,10 +103,26 @@ export async function untilRecovered(
   }
 }
 
-async function untilElsewhere(lab: Lab, { name }: MovedGuest, dead: string, { nowMs, wallMs, newest }: Cut) {
+/** When the death was seen and when it was proven; NaN: the journal does not tell. */
+export function provenTimes({ events }: FenceView, { wallMs }: Cut): Pick<Failover, 'suspectMs' | 'provenMs'> {
+  const eventMs = (step: string, words: RegExp) => {
+    const at = events.findLast((event) => event.step === step && words.test(event.text))?.at
+    return at === undefined ? Number.NaN : at - wallMs
+  }
+  return { suspectMs: eventMs('suspect', /./), provenMs: eventMs('evidence', /its life is over/) }
+}
+
+/** The first start of a guest elsewhere than at `dead` after the cut, if there was one. */
+export function startElsewhere(lab: Lab, { name }: MovedGuest, dead: string, { wallMs }: Cut): Start | undefined {
+  return startsOf(lab, name).find(({ host, atMs }) => host !== dead && atMs >= wallMs)
+}
+
+async function untilElsewhere(lab: Lab, guest: MovedGuest, dead: string, cut: Cut) {
+  const { name } = guest
+  const { nowMs, wallMs, newest } = cut
   const what = `a start of ${name} elsewhere than at ${dead}`
   const start = await pollUntil({ what, timeoutMs: RECOVERY_TIMEOUT_MS, intervalMs: 200 }, async () =>
-    startsOf(lab, name).find(({ host, atMs }) => host !== dead && atMs >= wallMs),
+    startElsewhere(lab, guest, dead, cut),
   )
   const old = newest.get(name)
   const wanted = (heartbeat: Heartbeat) => heartbeat.written && heartbeat.boot !== old?.boot
@@ -136,7 +154,7 @@ export async function elapsed(ms: number): Promise<void> {
 export function makeGuests(prefix: string, code: string, count: number): readonly MovedGuest[] {
   return Array.from({ length: count }, (_, index) => {
     const number = String(index + 1)
-    return { name: `${prefix}${number}`, uuid: `aaaaaaaa-0000-4000-8000-000000000${code}${number}` }
+    return { name: `${prefix}${number}`, uuid: `aaaaaaaa-0000-4000-8000-00000000${code}${number.padStart(2, '0')}` }
   })
 }
 

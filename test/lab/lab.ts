@@ -40,7 +40,7 @@ export type Lab = {
   /** The `pvc` command line against the lab's API, from the machine room. */
   pvc(args: readonly string[], options?: RunOptions): Promise<RunResult>
   /** Writes a file that the machine room and every host see; returns its path, the same everywhere. */
-  sharedFile(name: string, text: string): string
+  sharedFile(name: string, content: string | Buffer): string
   isolate(host: string, network?: NetworkName): Promise<void>
   heal(host: string, network?: NetworkName): Promise<void>
   /** Domain XML of a lab guest with this lab's monitors and image. */
@@ -83,14 +83,17 @@ function cephPart(instance: Instance): Pick<Lab, 'ceph' | 'rbd' | 'diskRecords'>
   }
 }
 
+/** Addresses of Ceph's monitors, for a guest's definition. */
+export function guestMonitors({ layout, hosts }: Instance): readonly string[] {
+  if (layout === 'central') return [roomAddress('storage')]
+  return Array.from({ length: Math.min(3, hosts) }, (_, i) => hostAddress('storage', i + 1))
+}
+
 function guestPart(
   instance: Instance,
   hosts: readonly Host[],
 ): Pick<Lab, 'guestXml' | 'heartbeats' | 'waitForHeartbeat'> {
-  const monitors =
-    instance.layout === 'central'
-      ? [roomAddress('storage')]
-      : hosts.slice(0, 3).map((host) => hostAddress('storage', host.index))
+  const monitors = guestMonitors(instance)
   const heartbeats: Lab['heartbeats'] = (vm, host) =>
     hosts
       .filter((each) => host === undefined || each.name === host)
@@ -133,9 +136,9 @@ function createLab(instance: Instance): Lab {
       const env = { ...clientEnv(instance), ...options?.env }
       return runInRoom(instance, [process.execPath, join(repoDir, 'dist/cli/pvc.cjs'), ...args], { ...options, env })
     },
-    sharedFile: (name, text) => {
+    sharedFile: (name, content) => {
       const file = join(instance.dir, 'shared', name)
-      writeFileSync(file, text)
+      writeFileSync(file, content)
       return file
     },
     isolate: (name, network) => host(name).isolate(network),
