@@ -199,7 +199,7 @@ const NetworkSection = z.strictObject({
 })
 
 const RecoverySection = z.strictObject({
-  /** Starts at the same time per target. */
+  /** Starts at the same time on this node, whoever asks; more would fight for its processors while they boot. */
   parallel: z.number().int().min(1).max(64).default(4),
   /** A fenced node takes VMs again as soon as it is back. */
   autoReady: z.boolean().default(false),

@@ -50,8 +50,6 @@ type Parts = {
   readonly networks: NetworkPart
 }
 
-/** Starts at once on this node; more would fight for its CPUs while they boot. */
-const PARALLEL_STARTS = 4
 const PROGRESS_RETRY_MS = 500
 const PROGRESS_RESCAN_MS = 5000
 /** Bounds of the steps of an orderly stop; together below systemd's patience of 30 s, less what the coordinator part may take. */
@@ -231,7 +229,7 @@ function buildManager(
       foreignSeqs: createForeignSeqs(config.node.name, clock, log),
       blocklist,
       peers: neighbours.peers,
-      starts: new Limiter(PARALLEL_STARTS),
+      starts: new Limiter(config.recovery.parallel),
       storageAddresses: config.node.storageAddresses,
       shutdownTimeoutMs: config.vm.shutdownTimeoutMs,
       createTimeoutMs: config.vm.createTimeoutMs,
