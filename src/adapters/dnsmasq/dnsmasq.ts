@@ -77,8 +77,8 @@ export function createDnsmasq(options: DnsmasqOptions): DhcpServers {
     const wanted = new Set(servers.map(({ network }) => network.vni as number))
     await putZones(zonesText(zones, options.nameServer))
     const settings = { script, forwarders, zonesFile }
-    await Promise.all([...running.keys()].filter((vni) => !wanted.has(vni)).map(end))
-    await Promise.all(
+    await allOf([...running.keys()].filter((vni) => !wanted.has(vni)).map(end))
+    await allOf(
       servers.map((server) => {
         const dir = reservationDir(server.network.vni)
         return keepOne(server, dnsmasqArguments(server, { ...settings, reservationDir: dir }), onChange)
@@ -87,7 +87,7 @@ export function createDnsmasq(options: DnsmasqOptions): DhcpServers {
   }
 
   const stop = async (): Promise<void> => {
-    await Promise.all([...running.keys()].map(end))
+    await allOf([...running.keys()].map(end))
     await socket?.close()
     socket = undefined
     book = undefined
@@ -102,6 +102,13 @@ export function createDnsmasq(options: DnsmasqOptions): DhcpServers {
       }),
     stop: () => turns.run(stop),
   }
+}
+
+/** Waits for all, also when one fails: none may be under way when the next turn begins. @throws the first failure */
+async function allOf(works: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(works)
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }
 
 /** Name and text of the file of each reservation. */

@@ -1,10 +1,11 @@
 /** DHCP servers start and end in the order in which that was asked for. */
-import { access, mkdtemp, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createDnsmasq } from '../../../../src/adapters/dnsmasq/dnsmasq.ts'
 import { FakeLog } from '../../../../src/adapters/fake/log.ts'
+import { MacAddress } from '../../../../src/model/network.ts'
 import type { DhcpServer, LeaseBook } from '../../../../src/ports/dhcp.ts'
 import type { Program, Programs, RunningProgram } from '../../../../src/ports/programs.ts'
 import { managedNetwork } from '../../coordinator/network/network-world.ts'
@@ -87,4 +88,24 @@ it('a stop ends the servers that were being started when it was asked for', asyn
   await stopped
   expect(programs.alive).toEqual(new Set())
   expect(await socketIsOpen()).toBe(false)
+})
+
+it('a stop also ends the servers that were still being started when another one could not be', async () => {
+  const { programs, servers } = create()
+  const other: DhcpServer = { ...SERVER, network: managedNetwork(101) }
+  // A file where the directory of its reservations would be.
+  await mkdir(join(runDir, 'dhcp'), { recursive: true })
+  await writeFile(join(runDir, 'dhcp', '100'), '')
+  const reservations = Array.from({ length: 50 }, (_, index) => ({
+    mac: MacAddress.parse(`52:54:00:00:00:${index.toString(16).padStart(2, '0')}`),
+    address: `10.0.101.${index + 10}`,
+    hostname: `host${index}`,
+  }))
+  const kept = servers.keep([SERVER, { ...other, reservations }], [], BOOK, () => undefined)
+  const stopped = servers.stop()
+  await expect(kept).rejects.toThrow(/EEXIST|ENOTDIR/)
+  await expect.poll(() => programs.ending).toBe(1)
+  programs.end()
+  await stopped
+  expect(programs.alive).toEqual(new Set())
 })
