@@ -17,8 +17,8 @@ import type { RecoverySnapshot } from './recovery/snapshot.ts'
  */
 export async function applyRecover(context: ApplyContext, { journal }: Observed): Promise<boolean> {
   const { reign, deps, node, cluster, opening } = context
-  const since = { wallMs: deps.clock.wallMs(), recoveringForMs: opening?.recoveringForMs() ?? 0 }
-  const read = await readRecovery(reign.session, node, since)
+  const times = { wallMs: deps.clock.wallMs(), recoveringForMs: opening?.recoveringForMs() ?? 0 }
+  const read = await readRecovery(reign.session, node, times)
   const steps = planRecovery(read.snapshot)
   cluster.forget()
   const isOver = journal.value.state === 'evidence' && heldByDead(read.snapshot).length === 0

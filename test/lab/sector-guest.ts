@@ -91,7 +91,12 @@ export async function startsCounted(lab: Lab, guests: readonly MovedGuest[]): Pr
 async function notLockedBy(lab: Lab, guests: readonly MovedGuest[], host: string): Promise<readonly string[]> {
   const locks = await ofVolumes(lab, guests, 'rbd lock ls "$1" --format json')
   const address = `"${lab.host(host).address('storage')}:`
-  return guests.flatMap(({ name }) => (locks.get(name)?.includes(address) === true ? [] : [name]))
+  return guests.flatMap(({ name }) => {
+    const listed = locks.get(name) ?? ''
+    // Silence is not the answer that nobody holds it.
+    if (!listed.startsWith('[')) throw new Error(`the locks of ${name} could not be listed: ${listed}`)
+    return listed.includes(address) ? [] : [name]
+  })
 }
 
 /** Makes guests at a host and waits until each has written to its volume, and so holds its lock. */

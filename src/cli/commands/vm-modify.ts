@@ -53,9 +53,9 @@ async function modify(
 ): Promise<void> {
   const vm = await fetchVm(api, name)
   const current = readableDefinition(vm.xml)
-  const draft = input === undefined ? await editText(session, current, `${name}.xml`) : undefined
-  const wanted = (input ?? draft?.text ?? '').trim()
-  await proposeChange(session, { current, wanted }, draft, async () => {
+  const change = input === undefined ? await editText(session, current, `${name}.xml`) : { text: input }
+  const wanted = change.text.trim()
+  await proposeChange(session, { current, wanted }, 'file' in change ? change : undefined, async () => {
     readDefinition(wanted)
     await session.confirm('Write modifications to cluster', options.confirmDiff || options.yes)
     const restart = options.restart && (await mayRestart(session, name, options))

@@ -209,6 +209,7 @@ export class Heartbeat {
     if (session !== this.#written.session) this.#written = blank(session)
     // Until it is acknowledged the document may say the one or the other.
     if (this.#written.selfFence !== status.selfFence) this.#written = { ...this.#written, selfFence: undefined }
+    if (this.#written.coordinator !== status.coordinator) this.#written = { ...this.#written, coordinator: undefined }
     await this.#writers.status.write(session, { ...status, heartbeat: this.#beat })
     const { selfFence, coordinator } = status
     this.#written = { ...this.#written, statusAtMs, newsKey: statusNewsKey(status), selfFence, coordinator }
