@@ -80,7 +80,9 @@ mon_osd_reporter_subtree_level = osd
 mon_osd_down_out_interval = 600
 osd_heartbeat_interval = 1
 osd_heartbeat_grace = 6
+# Monitors that lost one of theirs take the word that shuts a dead host out 7 to 9 s after its death (defaults: 16 s).
 mon_lease = 2
+mon_election_timeout = 2
 # An OSD whose monitor died with its host looks for another one within seconds: disks stand still until it has (default 30 s).
 mon_client_ping_interval = 2
 mon_client_ping_timeout = 5
