@@ -2,6 +2,7 @@ import type { RouteId } from '../contract/paths.ts'
 import type { RouteInput, RouteOutput } from '../contract/routes.ts'
 import type { AuditLog } from '../operations/audit.ts'
 import type { OperationsDeps } from '../operations/deps.ts'
+import type { PrimaryAbsence } from '../operations/primary-absence.ts'
 import type { StreamFollowers } from '../operations/stream-followers.ts'
 import type { ConsoleDoor } from '../ports/console-door.ts'
 import type { Principal } from './auth.ts'
@@ -12,6 +13,7 @@ import type { VmJson } from './vm-json.ts'
 export type ApiDeps = OperationsDeps & {
   readonly audit: AuditLog
   readonly followers: StreamFollowers
+  readonly primaryAbsence: PrimaryAbsence
   readonly openConsole: ConsoleDoor
   /** Version of this build. */
   readonly version: string

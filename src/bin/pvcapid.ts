@@ -24,6 +24,7 @@ import { initialiseCluster } from '../operations/cluster.ts'
 import { apiCollections } from '../operations/collections.ts'
 import { configuredHostNetworks } from '../operations/host-networks.ts'
 import { PoolStatsCache } from '../operations/pool-stats.ts'
+import { PrimaryAbsence } from '../operations/primary-absence.ts'
 import { StreamFollowers } from '../operations/stream-followers.ts'
 import type { ConsoleDoor } from '../ports/console-door.ts'
 import type { Log } from '../ports/log.ts'
@@ -141,6 +142,7 @@ async function serve(config: LoadedConfig): Promise<number> {
     ...operations,
     audit,
     followers,
+    primaryAbsence: new PrimaryAbsence(operations),
     openConsole: await consoleDoor(config, log),
     version: readVersion(),
     auth: { isEnabled: config.api.auth.enabled },

@@ -50,17 +50,31 @@ const HINTS: Readonly<Record<number, string>> = {
   503: 'Try again in a moment.',
 }
 
+/** Codes of refusals that no later try passes. */
+const LASTING_CODES: readonly string[] = ['PVC_STORE_SCHEMA', 'PVC_STORE_WATCH_LIMIT']
+
+const LOCAL_KEY_HINT =
+  'On a coordinator run "rm -f /etc/pvc/api-token; systemctl restart pvcapid", which makes a new key; on another server copy a valid key into that file.'
+
+/** What a person can do about an answer. */
+function hintFor({ status, errorCode }: AnswerText, isLocal: boolean): string | undefined {
+  if (status === 401 && isLocal) return LOCAL_KEY_HINT
+  if (LASTING_CODES.includes(errorCode))
+    return `It does not pass by itself: see ${errorCode} in the list of error codes.`
+  return HINTS[status]
+}
+
 /**
- * The value of a good answer.
+ * The value of a good answer. `isLocal`: it is that of the connection `local`, whose key is this machine's.
  * @throws ApiFailure for an error status; CommandFailure for an answer that is not the API's.
  */
-export function readAnswer(answer: AnswerText, origin: string): unknown {
+export function readAnswer(answer: AnswerText, origin: string, isLocal = false): unknown {
   const isGood = answer.status >= 200 && answer.status < 300
   const body = parseJson(answer.text)
   if (isGood && body) return body.value
   const text = errorText(body?.value)
   if (!isGood && text !== undefined) {
-    const hint = HINTS[answer.status]
+    const hint = hintFor(answer, isLocal)
     throw new ApiFailure(answer.status, hint === undefined ? text : `${text} ${hint}`)
   }
   if (!isGood && body) {

@@ -13,6 +13,8 @@ export type ClientOptions = {
   readonly addresses: readonly string[]
   readonly port: number
   readonly apiKey: string | null
+  /** It is the connection `local`, whose key is this machine's. */
+  readonly isLocal: boolean
   readonly verifyTls: boolean
   readonly userAgent: string
   readonly clock: Clock
@@ -85,7 +87,7 @@ export class ApiClient {
       try {
         const answer = await this.#try(id, args, limitMs)
         if (isLast || !PASSING_STATUSES.includes(answer.status)) {
-          return readAnswer(answer, this.#origin(this.#preferred)) as RouteOutput<Id>
+          return readAnswer(answer, this.#origin(this.#preferred), this.#options.isLocal) as RouteOutput<Id>
         }
         this.#preferred = (this.#preferred + 1) % this.#options.addresses.length
       } catch (error) {
@@ -133,7 +135,7 @@ export class ApiClient {
       )
       if (answer === undefined) return
       if (PASSING_STATUSES.includes(answer.status)) turn()
-      readAnswer(answer, origin)
+      readAnswer(answer, origin, this.#options.isLocal)
     } catch (error) {
       if (!(error instanceof TransportError)) throw error
       turn()

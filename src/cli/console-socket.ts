@@ -6,7 +6,7 @@ import { readAnswer, unreachableFailure } from './answer.ts'
 import type { SocketRequest } from './client.ts'
 import { CommandFailure, systemErrorCode } from './failure.ts'
 import type { RawTerminal } from './host.ts'
-import { TransportError } from './transport.ts'
+import { errorCodeOf, TransportError } from './transport.ts'
 
 /** Ctrl-], which ends the session, as with `virsh console`. */
 const ESCAPE = 0x1d
@@ -61,7 +61,7 @@ async function readRefusal(answer: IncomingMessage, origin: string): Promise<Com
   for await (const chunk of answer) chunks.push(chunk as Buffer)
   const contentType = answer.headers['content-type'] ?? ''
   const text = Buffer.concat(chunks).toString('utf8')
-  readAnswer({ status: answer.statusCode ?? 0, contentType, text }, origin)
+  readAnswer({ status: answer.statusCode ?? 0, contentType, text, errorCode: errorCodeOf(answer) }, origin)
   return new CommandFailure(`${origin} does not open consoles: does pvcapid run the same release?`)
 }
 

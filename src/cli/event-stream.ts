@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestOptions } from 'node:http'
 import { systemErrorCode } from './failure.ts'
-import { type AnswerText, senderFor, TransportError } from './transport.ts'
+import { type AnswerText, errorCodeOf, senderFor, TransportError } from './transport.ts'
 
 /** One server-sent event. */
 export type ServerEvent = { readonly id: string; readonly event: string; readonly data: string }
@@ -83,7 +83,10 @@ export async function receiveEvents(
       })
       answer.once('error', fail)
       answer.once('end', () =>
-        finish(() => resolve(isStream ? undefined : { status: answer.statusCode ?? 0, contentType, text })),
+        finish(() => {
+          const errorCode = errorCodeOf(answer)
+          resolve(isStream ? undefined : { status: answer.statusCode ?? 0, contentType, text, errorCode })
+        }),
       )
     }
     request.signal.addEventListener('abort', onAbort, { once: true })

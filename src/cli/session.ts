@@ -117,6 +117,7 @@ export class Session {
       addresses: addressesOf(connection),
       port: connection.port,
       apiKey: connection.api_key,
+      isLocal: name === LOCAL_NAME,
       verifyTls: this.#verifiesTls(name),
       userAgent: `pvc/${this.host.version}`,
       clock: this.host.clock,

@@ -12,11 +12,16 @@ export type WireRequest = {
   readonly answerTimeoutMs: number
 }
 
-export type AnswerText = { readonly status: number; readonly contentType: string; readonly text: string }
+export type AnswerText = {
+  readonly status: number
+  readonly contentType: string
+  readonly text: string
+  /** Code of the error; empty: the server gave none. */
+  readonly errorCode: string
+}
 
 export type WireAnswer = AnswerText & {
-  /** Code of the error, and number of the request in the log of pvcapid; empty: the server gave none. */
-  readonly errorCode: string
+  /** Number of the request in the log of pvcapid; empty: the server gave none. */
   readonly requestId: string
 }
 
@@ -70,7 +75,7 @@ export async function sendRequest(request: WireRequest): Promise<WireAnswer> {
             status: answer.statusCode ?? 0,
             contentType: answer.headers['content-type'] ?? '',
             text: Buffer.concat(chunks).toString('utf8'),
-            errorCode: headerOf(answer, 'x-pvc-error'),
+            errorCode: errorCodeOf(answer),
             requestId: headerOf(answer, 'x-request-id'),
           })
         })
@@ -111,6 +116,11 @@ function timeout(code: string, message: string): Error {
 
 function messageOf(error: unknown): string {
   return error instanceof Error && error.message !== '' ? error.message : systemErrorCode(error)
+}
+
+/** The code of an error answer; empty: the server gave none. */
+export function errorCodeOf(answer: IncomingMessage): string {
+  return headerOf(answer, 'x-pvc-error')
 }
 
 function headerOf({ headers }: IncomingMessage, name: string): string {

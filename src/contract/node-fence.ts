@@ -58,7 +58,7 @@ export const nodeFenceRoutes = {
   }),
   nodeFenceConfirm: defineRoute('nodeFenceConfirm', {
     summary:
-      'Says that somebody looked at the machine: it is off, or cut from all networks, and stays so. Needs `yes`. With `seq`, only about that fence.',
+      'Says that somebody looked at the machine: it is off, or all its network cables are out, and stays so until its VMs run elsewhere. Needs `yes`. With `seq`, only about that fence.',
     input: z.object({ node: requiredText, yes: flag, seq: optionalInteger(0, 1_000_000_000) }),
     output: Message.extend({ seq: Count }),
     errors: ERRORS,

@@ -89,7 +89,8 @@ function decideGathering(v: FenceView, memory: FenceMemory): FenceDecision {
 
 /** What was tried, and what a person can do. */
 function stuckSentence(v: FenceView, isOver: boolean): string {
-  if (v.isMaintenance) return `The fencing of node ${v.node} waits because the cluster is in maintenance.`
+  if (v.isMaintenance)
+    return `The fencing of node ${v.node} waits because the cluster is in maintenance; "pvc cluster maintenance off" lets it go on.`
   if (isOver) {
     const reason = v.storage.problem === '' ? 'an OSD still works with an older map' : v.storage.problem
     return `Node ${v.node} is off, but Ceph does not shut it out yet: ${reason}. Look at "ceph -s".`
@@ -97,7 +98,7 @@ function stuckSentence(v: FenceView, isOver: boolean): string {
   const due = selfFenceDue(v)
   const power = v.power.kind === 'no-proof' ? v.power.reason : 'its power controller has not answered yet'
   const selfFence = due.kind === 'never' ? due.reason : `its self-fence is due in ${Math.ceil(due.leftMs / 1000)} s`
-  return `It is not proven that node ${v.node} is off: ${power}; ${selfFence}. Look at the machine; when it is off or cut off, run "pvc node fence-confirm ${v.node}".`
+  return `It is not proven that node ${v.node} is off: ${power}; ${selfFence}. Look at the machine; only when it is off, or all its network cables are out, also those of the guests, and it stays so until its VMs run elsewhere, run "pvc node fence-confirm ${v.node}".`
 }
 
 function stuckProblem({ node }: FenceView, message: string): FenceProblem {

@@ -33,7 +33,7 @@ function doesMatter({ status, journal, recordLives }: FenceView): boolean {
 
 function decideOrdered(v: FenceView, order: NonNullable<FenceView['order']>, memory: FenceMemory): FenceDecision {
   if (v.node === v.self) {
-    const message = `Node ${v.node} is the primary and cannot fence itself; make another coordinator primary first.`
+    const message = `Node ${v.node} is to be fenced by order, but is the primary and does not fence itself; as soon as another coordinator is primary, it will be fenced.`
     return calm(memory, [{ id: `FENCE_HELD:${v.node}`, severity: 'warning', message }], HELD_LOOK_MS)
   }
   const held = holdOf(v, true)

@@ -10,6 +10,8 @@ export type ClusterFacts = {
   readonly cluster: Cluster
   readonly version: string
   readonly primary: string | undefined
+  /** For how long there has been no primary; 0 while there is one. */
+  readonly withoutPrimaryMs: number
   /** Faults of the cluster that the primary reports. */
   readonly primaryFaults: readonly Fault[]
   readonly isMaintenanceAcknowledged: boolean
@@ -28,6 +30,9 @@ export type ClusterFacts = {
 
 /** Health shown while maintenance is on: faults are expected then. */
 const HEALTH_IN_MAINTENANCE = -1
+
+/** Handovers and takeovers are over by then. */
+const NO_PRIMARY_MS = 10_000
 
 /** The cluster as the API v1 shows it. */
 export function compatCluster(facts: ClusterFacts) {
@@ -84,7 +89,15 @@ export function compatCluster(facts: ClusterFacts) {
   }
 }
 
-/** Faults the primary reports, faults of all nodes, and VMs that failed. */
+/** Nobody else could tell. */
+function absenceOfPrimary({ withoutPrimaryMs, nowMs }: ClusterFacts): readonly Fault[] {
+  if (withoutPrimaryMs < NO_PRIMARY_MS) return []
+  const seconds = Math.round(withoutPrimaryMs / 1000)
+  const message = `No coordinator has been primary for ${seconds} s: nothing is fenced or recovered. Look at pvcnoded on the coordinators.`
+  return [{ id: 'NO_PRIMARY', severity: 'critical', message, since: nowMs - withoutPrimaryMs }]
+}
+
+/** That there is no primary, faults it reports, faults of all nodes, and VMs that failed. */
 function clusterFaults(facts: ClusterFacts): readonly Fault[] {
   const failed = facts.vms
     .filter(({ spec, status }) => compatState(spec, status) === 'fail')
@@ -92,7 +105,8 @@ function clusterFaults(facts: ClusterFacts): readonly Fault[] {
       const message = `VM ${spec.name} failed: ${status.failedReason}`
       return { id: `VM_FAILED:${spec.name}`, severity: 'warning', message, since: status.since }
     })
-  return [...facts.primaryFaults, ...facts.nodes.flatMap((node) => nodeFaults(node, facts.nowMs)), ...failed]
+  const ofNodes = facts.nodes.flatMap((node) => nodeFaults(node, facts.nowMs))
+  return [...absenceOfPrimary(facts), ...facts.primaryFaults, ...ofNodes, ...failed]
 }
 
 function healthMessage(fault: Fault) {

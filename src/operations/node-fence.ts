@@ -41,6 +41,12 @@ export async function orderFence(deps: OperationsDeps, name: string, by: string)
   if (journal.state !== 'closed')
     throw refused(`Node '${name}' is being fenced already; see 'pvc node fence-status ${name}'`)
   if (node.status === undefined) throw refused(`Node '${name}' has never reported, so there is nothing to fence`)
+  // Nobody would carry it out until another one is primary, which may be hours later.
+  const lease = await connectedSession(deps).get(tree.primary.lease)
+  if (lease?.value.node === node.spec.name)
+    throw refused(
+      `Node '${name}' is the primary, which does not fence itself; make another coordinator primary first: 'pvc node primary OTHER'`,
+    )
   const { seq } = journal
   await writeOrder(deps, node, { kind: 'fence', life: node.status.life, seq, by, at: deps.clock.wallMs() })
   return seq + 1

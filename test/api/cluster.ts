@@ -21,6 +21,7 @@ import { AuditLog } from '../../src/operations/audit.ts'
 import { initialiseCluster } from '../../src/operations/cluster.ts'
 import { apiCollections } from '../../src/operations/collections.ts'
 import { PoolStatsCache } from '../../src/operations/pool-stats.ts'
+import { PrimaryAbsence } from '../../src/operations/primary-absence.ts'
 import { StreamFollowers } from '../../src/operations/stream-followers.ts'
 import type { ConsoleDoor } from '../../src/ports/console-door.ts'
 import type { StoreSession } from '../../src/ports/store.ts'
@@ -192,6 +193,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     ...operations,
     audit: new AuditLog(operations),
     followers: new StreamFollowers(operations),
+    primaryAbsence: new PrimaryAbsence(operations),
     openConsole: options.openConsole ?? noConsoles,
     version: '2.0.0-test',
     auth: { isEnabled: options.auth ?? true },

@@ -91,6 +91,7 @@ describe('POST /node/{node}/fence', () => {
   it.each([
     ['without a yes', { yes: 'false' }, undefined, 'ends its guests by force'],
     ['of a node that is being fenced', {}, open, 'is being fenced already'],
+    ['of the primary itself', {}, () => cluster.reign(hv1), 'make another coordinator primary first'],
   ])('is refused %s', async (_name, args, prepare, message) => {
     await prepare?.()
     expect(await fence(args)).toMatchObject({
@@ -98,6 +99,11 @@ describe('POST /node/{node}/fence', () => {
       body: { message: expect.stringContaining(message) },
     })
     expect(await order()).toBeUndefined()
+  })
+
+  it('of another node than the primary is taken', async () => {
+    await cluster.reign(NodeName.parse('hv2'))
+    expect(await fence()).toMatchObject({ status: 200 })
   })
 
   it('is refused in maintenance', async () => {

@@ -1,6 +1,6 @@
 /** Orders about the primary, maintenance that it confirms, and its faults in the status. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { NodeName } from '../../src/model/ids.ts'
+import { BootId, type NodeName } from '../../src/model/ids.ts'
 import { MAINTENANCE_WAIT_MS } from '../../src/operations/coordinator.ts'
 import { tree } from '../../src/schema/tree.ts'
 import { NODES, startCluster, type TestCluster } from './cluster.ts'
@@ -132,4 +132,25 @@ it('the primary’s faults are the cluster’s', async () => {
     primary_node: 'hv1',
     cluster_health: { health: 75, messages: [{ id: 'ROLE_FAILED:x' }] },
   })
+})
+
+it('that there is no primary is a fault, but not while one takes over', async () => {
+  const faults = async () => {
+    const { body } = await cluster.call('GET', '/status')
+    return (body as { cluster_health: { health: number; messages: { id: string; text: string }[] } }).cluster_health
+  }
+  await cluster.reign(HV1)
+  await cluster.clock.advance(60_000)
+  expect(await faults()).toMatchObject({ health: 100 })
+  await cluster.session.remove(tree.primary.lease.path)
+  await expect.poll(() => cluster.index.get(tree.primary.lease)).toBeUndefined()
+  await cluster.clock.advance(9_000)
+  expect(await faults()).toMatchObject({ health: 100 })
+  await cluster.clock.advance(3_000)
+  expect(await faults()).toMatchObject({
+    health: 50,
+    messages: [{ id: 'NO_PRIMARY', text: expect.stringMatching(/primary for 12 s/) }],
+  })
+  await cluster.session.create(tree.primary.lease, { node: HV2, bootId: BootId.parse('boot-1'), epoch: 2 }, 'ephemeral')
+  await expect.poll(faults).toMatchObject({ health: 100, messages: [] })
 })

@@ -114,6 +114,13 @@ describe('pvc connection', () => {
     })
     expect([run.exitCode, run.headers[0]?.['x-api-key']]).toEqual([0, 'local-secret'])
   })
+
+  it('says how this machine gets a valid token', async () => {
+    const files = { 'pvc.yaml': config.replace('7372', 'PORT'), 'api-token': 'local-secret\n' }
+    const routes = { 'GET /node': { status: 401, json: { message: 'The API token is not valid.' } } }
+    const { stderr } = await runCli({ argv: ['node', 'list'], isBare: true, files, routes })
+    expect(stderr).toMatch(/The API token is not valid\. .*rm -f \/etc\/pvc\/api-token; systemctl restart pvcapid/)
+  })
 })
 
 describe('the connection store', () => {

@@ -58,6 +58,17 @@ describe('a server that fails', () => {
       routes: { 'POST /vm/web/state': { status: 503, json: { message: 'ZooKeeper cannot be reached.' } } },
     },
     {
+      title: 'Trying again would not help',
+      argv: ['vm', 'start', 'web'],
+      routes: {
+        'POST /vm/web/state': {
+          status: 503,
+          json: { message: 'Another release wrote this tree.' },
+          headers: { 'X-Pvc-Error': 'PVC_STORE_SCHEMA' },
+        },
+      },
+    },
+    {
       title: 'A change that got no answer',
       argv: ['vm', 'start', 'web'],
       routes: { 'POST /vm/web/state': { hangUp: true } },

@@ -38,6 +38,7 @@ export const clusterHandlers = {
       cluster: readCluster(index),
       version: deps.version,
       primary: primaryNode(index),
+      withoutPrimaryMs: deps.primaryAbsence.forMs(),
       primaryFaults: primaryStatus(index)?.faults ?? [],
       isMaintenanceAcknowledged: isMaintenanceAcknowledged(index),
       upstreamIp: deps.upstreamIp,

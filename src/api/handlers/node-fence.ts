@@ -65,7 +65,7 @@ export const nodeFenceHandlers = {
   nodeFenceConfirm: async ({ deps, principal }, { node, yes, seq: expected }) => {
     requireYes(
       yes,
-      `You would vouch that node '${node}' is off, or cut from all networks, and stays so: if it is not, disks are destroyed.`,
+      `You would vouch that node '${node}' is off, or all its network cables are out, and that it stays so until its VMs run elsewhere: if it is not, disks are destroyed.`,
     )
     const seq = await confirmFence(deps, node, principal.who, expected)
     return { message: `Confirmed that node ${node} is off or cut off.`, seq }

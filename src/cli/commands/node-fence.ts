@@ -31,7 +31,7 @@ export function addNodeFenceCommands(node: Command, open: OpenSession): void {
     .command('fence-confirm')
     .summary('Say that a node is off.')
     .description(
-      'Say that you LOOKED at NODE: its power is off, or all its network cables are out, and it stays so until its VMs run elsewhere. Only this lets the recovery of a node go on whose death cannot be proven. If it is not true, disks are destroyed.',
+      'Say that you LOOKED at NODE: its power is off, or all its network cables are out, also those of the guests, and it stays so until its VMs run elsewhere. Only this lets the recovery of a node go on whose death cannot be proven. If it is not true, disks are destroyed.',
     )
     .argument('<node>', 'name of the node')
     .addOption(yesOption())
@@ -41,7 +41,7 @@ export function addNodeFenceCommands(node: Command, open: OpenSession): void {
       // What is confirmed is the fence that was there when the question was asked.
       const { seq } = await api.call('nodeFenceStatus', { node: name })
       await session.confirm(
-        `I looked at node ${name}: it is off or cut from all networks, and it stays so`,
+        `I looked at node ${name}: it is off, or all its network cables are out, and it stays so until its VMs run elsewhere`,
         options.yes,
       )
       const { message } = await api.call('nodeFenceConfirm', { node: name, yes: true, seq })
