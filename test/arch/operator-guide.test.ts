@@ -40,6 +40,10 @@ describe('faults in the operator guide', () => {
     expect([...raised].filter((id) => !explained.includes(id))).toEqual([])
   })
 
+  it('stand in the order of the alphabet', () => {
+    expect(explained).toEqual(explained.toSorted())
+  })
+
   it('exist', () => {
     expect(explained.filter((id) => !raised.has(id))).toEqual([])
   })
