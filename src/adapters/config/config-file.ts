@@ -3,6 +3,7 @@ import { LineCounter, parseDocument } from 'yaml'
 import { type Config, type ConfigProblem, parseConfig } from '../../model/config.ts'
 import { PvcError } from '../../model/errors.ts'
 import type { NodeName } from '../../model/ids.ts'
+import { isSchedule } from '../clock/cron.ts'
 
 /** A problem, and the line of the file it is about (1 = first) where that is known. */
 export type ConfigFileProblem = ConfigProblem & { readonly line: number | undefined }
@@ -55,10 +56,16 @@ export function parseConfigText(
     return { problems }
   }
   const result = parseConfig(document.toJS() ?? {}, hostname)
-  if ('config' in result) return { config: deepFreeze(result.config) }
-  return {
-    problems: result.problems.map((problem) => ({ ...problem, line: lineOf(document, lines, problem.path) })),
-  }
+  const problems = 'problems' in result ? result.problems : scheduleProblems(result.config)
+  if ('config' in result && problems.length === 0) return { config: deepFreeze(result.config) }
+  return { problems: problems.map((problem) => ({ ...problem, line: lineOf(document, lines, problem.path) })) }
+}
+
+/** What only the scheduler can say of a schedule: the model knows no more than its form. */
+function scheduleProblems({ fencing }: Config): readonly ConfigProblem[] {
+  if (isSchedule(fencing.testSchedule)) return []
+  const message = 'never comes: a field is out of its range, or there is no such day'
+  return [{ path: 'fencing.testSchedule', message }]
 }
 
 /** The line of a value, or of the nearest parent that stands in the file. */

@@ -49,9 +49,12 @@ it.each([
   ['*/15 0-6,22 1 JAN-MAR mon', true],
   ['hourly', false],
   ['0 17 * * * *', false],
+  ['17 25 * * *', false],
+  ['60 * * * *', false],
+  ['0 0 31 2 *', false],
 ])('takes "%s" for a schedule of fence tests: %s', (schedule, isGood) => {
   const problems = problemsOf(`${GOOD}fencing: { testSchedule: '${schedule}' }\n`)
-  expect(problems.map(({ path }) => path)).toEqual(isGood ? [] : ['fencing.testSchedule'])
+  expect(problems).toMatchObject(isGood ? [] : [{ path: 'fencing.testSchedule', line: 13 }])
 })
 
 it('points at the nearest parent of what is missing or unknown', () => {
