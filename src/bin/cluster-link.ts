@@ -39,7 +39,7 @@ export async function createClusterLink(
     log: log.child({ component: 'peer' }),
     upgrades: new Map([[CONSOLE_PATH, console]]),
   })
-  return { keyProblem: undefined, network, vault: createPowerVault(key), ...shared }
+  return { keyProblem: undefined, network, vault: createPowerVault(key, config.node.name), ...shared }
 }
 
 /** The cluster key, or why there is none, as sentences with the fix. */

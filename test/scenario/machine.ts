@@ -115,7 +115,7 @@ export class Machine {
   async start(): Promise<void> {
     const { clock, ensemble, ceph, peers, zooKeeper, coordinators, fencing } = this.#surroundings
     const state = new MutableSignal<CoordinatorState>('secondary')
-    const vault = createPowerVault(clusterKey)
+    const vault = createPowerVault(clusterKey, this.config.node.name)
     const localServer = coordinators.includes(this.name) ? { state: async () => zooKeeper.state } : undefined
     peers.power(this.name, true)
     const store = ensemble.connect()

@@ -10,8 +10,11 @@ const CIPHER = 'aes-256-gcm'
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
-/** Creates the vault of one cluster key. The text in a document is base64 of nonce, ciphertext and tag. */
-export function createPowerVault(key: ClusterKey): PowerVault {
+/**
+ * Creates the vault of one cluster key, which is that of the node `self`. The text in a document is base64 of nonce, ciphertext
+ * and tag.
+ */
+export function createPowerVault(key: ClusterKey, self: NodeName): PowerVault {
   const secret = key.derive('seal')
   return {
     document(node, access) {
@@ -29,7 +32,7 @@ export function createPowerVault(key: ClusterKey): PowerVault {
         const reason = error instanceof SyntaxError ? 'it is damaged' : errorChain(error)
         throw new PvcError(
           'PVC_STATE_REFUSED',
-          `How the power of node ${node} is switched cannot be opened with this node's cluster key (${reason}): is it the same file on both? Then restart pvcnoded on ${node}.`,
+          `How the power of node ${node} is switched cannot be opened with the cluster key of ${self} (${reason}): is cluster.keyFile the same on both? Restart pvcnoded where you mend it.`,
         )
       }
     },

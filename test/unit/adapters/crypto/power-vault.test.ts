@@ -6,7 +6,7 @@ import { NodeName } from '../../../../src/model/ids.ts'
 import { PowerDocument } from '../../../../src/model/power.ts'
 
 const [hv1, hv2] = [NodeName.parse('hv1'), NodeName.parse('hv2')]
-const vault = createPowerVault(new ClusterKey(Buffer.alloc(32, 1)))
+const vault = createPowerVault(new ClusterKey(Buffer.alloc(32, 1)), hv2)
 const access = {
   method: 'ipmi',
   host: 'bmc1',
@@ -47,12 +47,12 @@ describe('a sealed power access', () => {
     ['for another node', () => vault.open(hv2, vault.document(hv1, access))],
     [
       'under another key',
-      () => createPowerVault(new ClusterKey(Buffer.alloc(32, 2))).open(hv1, vault.document(hv1, access)),
+      () => createPowerVault(new ClusterKey(Buffer.alloc(32, 2)), hv2).open(hv1, vault.document(hv1, access)),
     ],
     ['changed by one bit', () => vault.open(hv1, damaged(vault.document(hv1, access)))],
     ['cut off', () => vault.open(hv1, { ...vault.document(hv1, access), sealed: 'AAAA' })],
   ])('does not open %s', (_, open) => {
-    expect(open).toThrowError(/cannot be opened with this node's cluster key/)
+    expect(open).toThrowError(/cannot be opened with the cluster key of hv2 /)
     expect(open).not.toThrowError(/hidden/)
   })
 

@@ -28,7 +28,7 @@ async function setUp() {
   await clock.advance(10)
   const session = await store.connected(1000)
   await session.ensure(['/nodes', '/nodes/hv1'])
-  const vault = createPowerVault(new ClusterKey(Buffer.alloc(32, 1)))
+  const vault = createPowerVault(new ClusterKey(Buffer.alloc(32, 1)), hv1)
   const log = new FakeLog()
   const faults = createFaultBoard(clock)
   const world = { access: login as PowerAccess | PvcError }
