@@ -40,9 +40,16 @@ describe('pvc node fence-test', () => {
       routes: { 'POST /node/hv1/fence-test': test('hv1', 'ready') },
     },
     {
-      title: 'In one way only',
+      title: 'In one way only, and a node that cannot reach its own controller',
       argv: ['node', 'fence-test', 'hv2'],
-      routes: { 'POST /node/hv2/fence-test': test('hv2', 'weak', [...refused, ...checks.slice(1)]) },
+      routes: {
+        'POST /node/hv2/fence-test': test(
+          'hv2',
+          'weak',
+          [...refused, ...checks.slice(1)],
+          [coordinator('hv1'), coordinator('hv2', unreachable), coordinator('hv3')],
+        ),
+      },
     },
     {
       title: 'Colours',
@@ -57,14 +64,25 @@ describe('pvc node fence-test', () => {
     },
     {
       title: 'Other coordinators could not',
-      argv: ['node', 'fence-test', 'hv1'],
+      argv: ['node', 'fence-test', 'hv9'],
       routes: {
-        'POST /node/hv1/fence-test': test('hv1', 'ready', checks, [
+        'POST /node/hv9/fence-test': test('hv9', 'ready', checks, [
           coordinator('hv1'),
           coordinator('hv2', unreachable),
           coordinator('hv3', { ...silent, tested_at: null }),
           coordinator('hv4', { ...silent, problems: unreachable.problems }),
           coordinator('hv5', { running: false, answered: false }),
+        ]),
+      },
+    },
+    {
+      title: 'The primary itself did not answer in time',
+      argv: ['node', 'fence-test', 'hv2'],
+      routes: {
+        'POST /node/hv2/fence-test': test('hv2', 'ready', checks, [
+          coordinator('hv1', { answered: false }),
+          coordinator('hv2'),
+          coordinator('hv3'),
         ]),
       },
     },
@@ -79,7 +97,10 @@ describe('pvc node fence-test', () => {
       title: 'No primary',
       argv: ['node', 'fence-test', 'hv1'],
       routes: {
-        'POST /node/hv1/fence-test': { status: 504, json: { message: "Node 'hv1' was not tested within 25 s" } },
+        'POST /node/hv1/fence-test': {
+          status: 504,
+          json: { message: "Node 'hv1' was not tested within 40 s: is there a primary?" },
+        },
       },
     },
   ])
@@ -92,7 +113,7 @@ describe('pvc node fence-test', () => {
     }
     const result = await runCli({ argv: ['node', 'fence-test'], routes })
     expect(result.stdout).toMatch(
-      /^Node "hv1" could be fenced by the primary, hv1\.\n[\s\S]*\n\nNode "hv2" could NOT be fenced by/,
+      /^Node "hv1" could be fenced by another coordinator \(it is the primary\)\.\n[\s\S]*\n\nNode "hv2" could NOT be fenced by/,
     )
     expect(result.stderr).toContain('Node "hv2" could not be fenced now.')
     expect(result.exitCode).toBe(1)

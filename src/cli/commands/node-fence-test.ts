@@ -10,7 +10,7 @@ export function addNodeFenceTest(node: Command, open: OpenSession): void {
     .command('fence-test')
     .summary('Test whether nodes could be fenced.')
     .description(
-      'Let every coordinator that runs test whether NODE, or every node, could be fenced now: its power controller, the right to Ceph, its guard. Nothing is switched. Exit with 1 if the primary could not fence a node.',
+      'Let every coordinator that runs test whether NODE, or every node, could be fenced now: its power controller, the right to Ceph, its guard. Nothing is switched. Exit with 1 if the primary could not fence a node, or nobody else the primary.',
     )
     .argument('[node]', 'name of the node')
     .addOption(formatOption('pretty', 'json', 'json-pretty'))

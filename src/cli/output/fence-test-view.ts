@@ -15,17 +15,16 @@ export function formatFenceTests(tests: readonly FenceTest[], palette: Palette):
 }
 
 function formatFenceTest(test: FenceTest, palette: Palette): string {
-  const { node, grade, checks, tested_by: primary } = test
+  const { node, grade, checks } = test
   const [colour, words] = FENCE_GRADES[grade] ?? ['yellow', grade]
-  // Servers of older versions say nothing of other coordinators.
-  const others = (test.coordinators ?? []).filter(({ name }) => name !== primary)
+  const others = shownCoordinators(test)
   const width = Math.max(0, ...[...checks, ...others].map(({ name }) => name.length))
   const line = (ok: boolean, name: string, message: string) => {
     const mark = ok ? palette.green('ok ') : palette.red('BAD')
     return `  ${mark} ${name.padEnd(width)}  ${message}`
   }
   return [
-    `Node "${node}" ${palette[colour](words)}${primary ? ` by the primary, ${primary}` : ''}.`,
+    `Node "${node}" ${palette[colour](words)}${byWhom(test)}.`,
     ...checks.map(({ name, ok, message }) => line(ok, name, message)),
     ...others.map((other) =>
       other.running
@@ -33,6 +32,21 @@ function formatFenceTest(test: FenceTest, palette: Palette): string {
         : `  -   ${other.name.padEnd(width)}  Does not run, so it was not asked.`,
     ),
   ].join('\n')
+}
+
+/**
+ * What the primary found is in the checks, unless these are of an older test. What a coordinator could do to itself is nothing:
+ * it would be dead.
+ */
+function shownCoordinators({ node, tested_by: primary, coordinators }: FenceTest): readonly CoordinatorFenceTest[] {
+  // Servers of older versions say nothing of other coordinators.
+  return (coordinators ?? []).filter(({ name, answered }) => (name === primary ? !answered : name !== node))
+}
+
+function byWhom({ node, tested_by: primary, coordinators }: FenceTest): string {
+  if (!primary) return ''
+  const isForOthers = node === primary && (coordinators ?? []).length > 1
+  return isForOthers ? ' by another coordinator (it is the primary)' : ` by the primary, ${primary}`
 }
 
 function ifPrimary({ answered, ok, problems }: CoordinatorFenceTest): string {
