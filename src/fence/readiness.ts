@@ -95,6 +95,9 @@ export function readinessFault(readiness: Readiness, reaches: readonly FenceReac
   const grade = readinessGrade(checks)
   if (grade === 'ready' || isMaintenance) return undefined
   const reasons = checks.filter(({ isOk }) => !isOk).map(({ message }) => message)
+  const others = judgesOfPrimary(readiness, reaches)
+  if (others.length > 0)
+    reasons.push(`It is the primary now, so power and Ceph are what ${others.join(' and ')} found.`)
   const able = ableOthers(readiness, reaches)
   if (able.length > 0) reasons.push(`What the primary cannot do for it, ${able.join(' and ')} can.`)
   const severity = grade === 'unready' ? ('error' as const) : ('warning' as const)
@@ -102,23 +105,41 @@ export function readinessFault(readiness: Readiness, reaches: readonly FenceReac
   return { id: `FENCE_NOT_READY:${node}`, severity, message: `Node ${node} ${what}. ${reasons.join(' ')}` }
 }
 
+/** Of the primary's own node: who tested power and Ceph for it. When these are well, that is of no interest. */
+function judgesOfPrimary({ node, checks, testedBy }: Readiness, reaches: readonly FenceReach[]): readonly NodeName[] {
+  if (node !== testedBy || isReachWell(checks)) return []
+  return reaches.flatMap(({ coordinator, tests }) =>
+    coordinator !== node && tests.some((test) => test.node === node) ? [coordinator] : [],
+  )
+}
+
+function isReachWell(checks: readonly ReadinessCheck[]): boolean {
+  return checks.every(({ name, isOk }) => isOk || name === 'self-fence' || name === 'timing')
+}
+
 /** Coordinators for which all goes well that goes wrong for the primary: another primary would help. */
 function ableOthers({ node, checks, testedBy }: Readiness, reaches: readonly FenceReach[]): readonly NodeName[] {
-  const isPrimaryAble = checks.every(({ name, isOk }) => isOk || name === 'self-fence' || name === 'timing')
-  if (isPrimaryAble) return []
+  if (isReachWell(checks)) return []
   return reaches.flatMap(({ coordinator, tests }) => {
     const own = tests.find((test) => test.node === node)?.checks ?? []
-    return coordinator !== testedBy && own.length > 0 && own.every(({ isOk }) => isOk) ? [coordinator] : []
+    return coordinator !== testedBy && coordinator !== node && own.length > 0 && own.every(({ isOk }) => isOk)
+      ? [coordinator]
+      : []
   })
 }
 
 /**
- * One fault for everything that the primary can do and other coordinators could not in its place; undefined: there is
- * nothing, or nothing is fenced now anyway. `reaches` are those of coordinators that live.
+ * One fault for everything that the primary can do and other coordinators could not in its place, and for those that do not
+ * test; undefined: there is nothing, or nothing is fenced now anyway. `reaches` are those of coordinators that live.
  */
-export function reachFault(tests: readonly Readiness[], reaches: readonly FenceReach[], isMaintenance: boolean) {
+export function reachFault(
+  tests: readonly Readiness[],
+  reaches: readonly FenceReach[],
+  silent: readonly NodeName[],
+  isMaintenance: boolean,
+) {
   const gaps = tests.flatMap((readiness) => reachGaps(readiness, reaches))
-  if (gaps.length === 0 || isMaintenance) return undefined
+  if ((gaps.length === 0 && silent.length === 0) || isMaintenance) return undefined
   const parts = reaches.flatMap(({ coordinator }) => {
     const own = gaps.filter((gap) => gap.coordinator === coordinator)
     const problems = [...new Set(own.flatMap((gap) => gap.problems))]
@@ -127,6 +148,10 @@ export function reachFault(tests: readonly Readiness[], reaches: readonly FenceR
       return `${coordinator} about ${nodes.join(', ')}: ${problem}`
     })
   })
+  for (const name of silent)
+    parts.push(
+      `${name} has not tested every node, or not when asked: an older release, or see the log of pvcnoded there.`,
+    )
   const message = `Not every coordinator could fence every node if it were primary. ${parts.join(' ')}`
   return { id: 'FENCE_COORDINATOR', severity: 'warning' as const, message }
 }

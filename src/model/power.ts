@@ -45,6 +45,7 @@ export const ReadinessCheck = z.object({
   message: z.string(),
 })
 export type ReadinessCheck = z.infer<typeof ReadinessCheck>
+
 /** What one coordinator found of one node: the checks that depend on who would fence, power and blocklist. */
 export const CoordinatorTest = z.object({
   node: NodeName,
@@ -60,10 +61,10 @@ export type CoordinatorTest = z.infer<typeof CoordinatorTest>
 export const FenceReach = z.object({ coordinator: NodeName, tests: z.array(CoordinatorTest) })
 export type FenceReach = z.infer<typeof FenceReach>
 
-/** Result of a fence test of one node: what the primary found from its place, and what the node says of itself. Writer: the primary. */
+/** Result of a fence test of one node: {@link reachChecks}, and what the node says of itself. Writer: the primary. */
 export const Readiness = z.object({
   node: NodeName,
-  /** Wall time, for display, and to tell one test from another. */
+  /** That of the primary's own test. */
   at: z.number(),
   /** Raised by each test, also the operator's. */
   run: z.number().int().nonnegative(),
@@ -75,7 +76,7 @@ export type Readiness = z.infer<typeof Readiness>
 
 /**
  * An operator's wish for a test of one node. Writer: the API. Every running coordinator answers it
- * in its {@link FenceReach}, the primary also by a {@link Readiness} with `run` at least `wish`.
+ * in its {@link FenceReach}, the primary also by a {@link Readiness} of the same `at`.
  */
 export const FenceTestWish = z.object({
   wish: z.number().int().positive(),
@@ -85,15 +86,56 @@ export const FenceTestWish = z.object({
 })
 export type FenceTestWish = z.infer<typeof FenceTestWish>
 
+/** Bounds of a fence test: whoever wishes for one waits by them. */
+export const FENCE_TEST_TIMES = {
+  /** Asking one power controller. A status is one login; anything slower could not serve a fence. */
+  statusMs: 5000,
+  /** Asking Ceph everything once; when its monitors are slow, once more. */
+  cephMs: 8000,
+  /**
+   * A power controller takes few sessions at a time, and Ceph's monitors change the map once a second: mostly a coordinator has
+   * done with both after this time, so that the next one finds them free. With more than about eight nodes, or controllers that
+   * do not answer, their logins do overlap.
+   */
+  staggerMs: 2000,
+} as const
+
 /** How bad it is. ready: by power and by its own guard. weak: by one of them. unready: not at all. */
 export type ReadinessGrade = 'ready' | 'weak' | 'unready'
 
 /** Storage must be closed in every case; beyond that the node must be proven off, or have ended its guests by itself. */
 export function readinessGrade(checks: readonly ReadinessCheck[]): ReadinessGrade {
-  const isOk = (name: ReadinessCheck['name']) => checks.find((check) => check.name === name)?.isOk === true
+  const isOk = (name: ReadinessCheck['name']) => isWell(checks, name)
   const byItself = isOk('self-fence') && isOk('timing')
   if (!isOk('blocklist') || (!isOk('power') && !byItself)) return 'unready'
   return isOk('power') && byItself ? 'ready' : 'weak'
+}
+
+/**
+ * The checks of power and blocklist that count for a node, of which the primary itself found `own`. A primary never fences
+ * itself, and a host need not even reach its own power controller: for its own node count those of the other coordinator that
+ * could do most if the primary died. Only without any, its own.
+ */
+export function reachChecks(
+  primary: NodeName,
+  own: CoordinatorTest,
+  reaches: readonly FenceReach[],
+): readonly ReadinessCheck[] {
+  if (own.node !== primary) return own.checks
+  const others = reaches
+    .filter(({ coordinator }) => coordinator !== primary)
+    .sort((a, b) => a.coordinator.localeCompare(b.coordinator))
+    .flatMap(({ tests }) => tests.filter(({ node }) => node === primary))
+    .map(({ checks }) => checks)
+  return others.find(isAllWell) ?? others.find((checks) => isWell(checks, 'blocklist')) ?? others[0] ?? own.checks
+}
+
+function isWell(checks: readonly ReadinessCheck[], name: ReadinessCheck['name']): boolean {
+  return checks.find((check) => check.name === name)?.isOk === true
+}
+
+function isAllWell(checks: readonly ReadinessCheck[]): boolean {
+  return checks.every(({ isOk }) => isOk)
 }
 
 /** A coordinator that could not do for a node what the primary can. */
@@ -101,15 +143,14 @@ export type ReachGap = { readonly coordinator: NodeName; readonly node: NodeName
 
 /**
  * What other coordinators could not do for this node if they were primary. A check that fails for the primary as well is not
- * repeated: then the matter is the node's.
+ * repeated: then the matter is the node's. Nor does it count what a coordinator could do to itself, see {@link reachChecks}.
  */
 export function reachGaps(readiness: Readiness, reaches: readonly FenceReach[]): readonly ReachGap[] {
   const { node, testedBy, checks } = readiness
-  const isWell = (name: ReadinessCheck['name']) => checks.find((check) => check.name === name)?.isOk === true
   return reaches.flatMap(({ coordinator, tests }) => {
-    if (coordinator === testedBy) return []
+    if (coordinator === testedBy || coordinator === node) return []
     const own = tests.find((test) => test.node === node)?.checks ?? []
-    const problems = own.filter(({ name, isOk }) => !isOk && isWell(name)).map(({ message }) => message)
+    const problems = own.filter(({ name, isOk }) => !isOk && isWell(checks, name)).map(({ message }) => message)
     return problems.length === 0 ? [] : [{ coordinator, node, problems }]
   })
 }

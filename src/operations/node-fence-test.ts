@@ -1,15 +1,17 @@
 import { daemonState } from '../model/compat-node.ts'
 import { hasCode, PvcError } from '../model/errors.ts'
 import type { NodeName } from '../model/ids.ts'
-import type { CoordinatorTest, FenceReach, Readiness } from '../model/power.ts'
+import { type CoordinatorTest, FENCE_TEST_TIMES, type FenceReach, type Readiness, reachChecks } from '../model/power.ts'
 import type { StoreSession } from '../ports/store.ts'
 import { tree } from '../schema/tree.ts'
 import { connectedSession, type OperationsDeps, watchIndex } from './deps.ts'
 import type { DocumentIndex } from './document-index.ts'
 import { readNodes, requireNode } from './view.ts'
 
-/** A coordinator bounds each of its questions by 5 s, and the fifth begins 8 s late; a new primary may have to come first. */
-export const FENCE_TEST_WAIT_MS = 25_000
+const PASS_MS = Math.max(FENCE_TEST_TIMES.statusMs, 2 * FENCE_TEST_TIMES.cephMs)
+const MOST_COORDINATORS = 5
+/** What a coordinator has begun comes first, then its turn, then its test. A new primary may have to be found meanwhile. */
+export const FENCE_TEST_WAIT_MS = 2 * PASS_MS + (MOST_COORDINATORS - 1) * FENCE_TEST_TIMES.staggerMs
 const MAX_ATTEMPTS = 5
 
 /** What one coordinator says of one node. */
@@ -74,17 +76,39 @@ export async function runFenceTest(
   const wish = await raiseWish(deps, node, by, Math.max(0, ...answered))
   const look = () => readFenceTest(deps.index, node, wish)
   await watchIndex(deps, FENCE_TEST_WAIT_MS, signal, () => {
-    const { readiness, coordinators } = look()
-    const isMissing = ({ coordinator, isRunning, test }: CoordinatorFinding) =>
-      (isRunning && (test?.wish ?? 0) < wish) || (coordinator === readiness?.testedBy && test?.at !== readiness.at)
-    return (readiness?.run ?? 0) >= wish && !coordinators.some(isMissing)
+    const result = look()
+    const isMissing = ({ isRunning, test }: CoordinatorFinding) => isRunning && (test?.wish ?? 0) < wish
+    return isAnswered(result) && !result.coordinators.some(isMissing) && isOfAll(result, runningReaches(deps.index))
   })
   const result = look()
-  if ((result.readiness?.run ?? 0) >= wish) return result
+  if (isAnswered(result)) return result
   throw new PvcError(
     'PVC_WAIT_TIMEOUT',
-    `Node '${node}' was not tested within ${FENCE_TEST_WAIT_MS / 1000} s: is there a primary? The test stays wished for`,
+    `Node '${node}' was not tested within ${FENCE_TEST_WAIT_MS / 1000} s: is there a primary, and does its fence test work (log of pvcnoded)? The test stays wished for`,
   )
+}
+
+function primaryTest({ readiness, coordinators }: FenceTestResult): CoordinatorTest | undefined {
+  return coordinators.find(({ coordinator }) => coordinator === readiness?.testedBy)?.test
+}
+
+/** The primary's judgement rests on a test that was made for this wish. */
+function isAnswered(result: FenceTestResult): boolean {
+  const { readiness, wish } = result
+  if (readiness === undefined) return false
+  // An older release does not say whose test it was.
+  if (readiness.testedBy === undefined) return readiness.run >= wish
+  const test = primaryTest(result)
+  return test !== undefined && test.wish >= wish && test.at === readiness.at
+}
+
+/** What the primary says of its own node it takes from the others, so that it may have to judge again after their last answer. */
+function isOfAll(result: FenceTestResult, reaches: readonly FenceReach[]): boolean {
+  const { node, readiness } = result
+  const test = primaryTest(result)
+  if (test === undefined || readiness?.testedBy !== node) return true
+  const isSaid = (message: string) => readiness.checks.some((check) => check.message === message)
+  return reachChecks(node, test, reaches).every(({ message }) => isSaid(message))
 }
 
 /** @returns the number of the test that will answer it, above `floor` */
@@ -108,7 +132,10 @@ async function tryRaise(
   facts: { readonly by: string; readonly at: number },
 ) {
   const keys = tree.node(node)
-  const [present, readiness] = await Promise.all([session.get(keys.fenceTest), session.get(keys.readiness)])
+  const [present, readiness] = await Promise.all([
+    orAbsent(session.get(keys.fenceTest), () => session.remove(keys.fenceTest.path)),
+    orAbsent(session.get(keys.readiness), () => undefined),
+  ])
   const wish = Math.max(floor, present?.value.wish ?? 0, readiness?.value.run ?? 0) + 1
   try {
     if (present === undefined) await session.create(keys.fenceTest, { wish, ...facts })
@@ -117,5 +144,16 @@ async function tryRaise(
   } catch (error) {
     if (hasCode(error, 'PVC_STORE_VERSION', 'PVC_STORE_EXISTS')) return undefined
     throw error
+  }
+}
+
+/** A document that cannot be decoded, of another release or by somebody's hand, keeps nobody from asking for a test. */
+async function orAbsent<T>(reading: Promise<T>, clear: () => Promise<void> | undefined): Promise<T | undefined> {
+  try {
+    return await reading
+  } catch (error) {
+    if (!hasCode(error, 'PVC_STORE_CORRUPT')) throw error
+    await clear()
+    return undefined
   }
 }

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { NodeName } from '../../src/model/ids.ts'
 import type { Readiness, ReadinessCheck } from '../../src/model/power.ts'
 import { FENCE_TEST_WAIT_MS } from '../../src/operations/node-fence-test.ts'
+import { json } from '../../src/schema/codec.ts'
 import type { Key } from '../../src/schema/key.ts'
 import { tree } from '../../src/schema/tree.ts'
 import { startCluster, type TestCluster } from './cluster.ts'
@@ -123,7 +125,57 @@ describe('POST /node/{node}/fence-test', () => {
     await cluster.clock.advance(FENCE_TEST_WAIT_MS)
     const { status, body } = await answer
     expect(status).toBe(504)
-    expect(body).toMatchObject({ message: expect.stringContaining('is there a primary?') })
+    expect(body).toMatchObject({ message: expect.stringContaining('is there a primary, and does its fence test work') })
+  })
+
+  it('does not take a test that answers no wish for an answer', async () => {
+    await report(1)
+    const answer = cluster.call('POST', '/node/hv1/fence-test')
+    await expect.poll(wish).toMatchObject({ wish: 2 })
+    // By the clock; the number rises as for an answer.
+    for (const name of [hv2, hv3]) await find(name, 2)
+    await put(tree.node(hv1).fenceReach, {
+      coordinator: hv1,
+      tests: [{ node: hv1, at: 5000, wish: 1, checks: ALL.slice(0, 2) }],
+    })
+    await put(keys.readiness, { node: hv1, at: 5000, run: 2, checks: ALL, testedBy: hv1 })
+    await cluster.clock.advance(FENCE_TEST_WAIT_MS)
+    expect((await answer).status).toBe(504)
+  })
+
+  it('goes by the number alone where an older primary does not say whose test it was', async () => {
+    const answer = cluster.call('POST', '/node/hv1/fence-test')
+    await expect.poll(wish).toMatchObject({ wish: 1 })
+    for (const name of [hv1, hv2, hv3]) await find(name, 1)
+    await put(keys.readiness, { node: hv1, at: 1, run: 1, checks: ALL })
+    expect(await answer).toMatchObject({ status: 200, body: { run: 1, tested_by: null } })
+  })
+
+  it('waits for the judgement of the primary’s own node to be that of the others’ last tests', async () => {
+    await report(1)
+    const answer = cluster.call('POST', '/node/hv1/fence-test')
+    await expect.poll(wish).toMatchObject({ wish: 2 })
+    await judge(2)
+    const refused = { name: 'power' as const, isOk: false, message: 'The BMC refuses the login.' }
+    for (const name of [hv2, hv3]) await find(name, 2, [refused, check('blocklist')])
+    let isAnswered = false
+    void answer.then(() => {
+      isAnswered = true
+    })
+    await cluster.clock.advance(100)
+    expect(isAnswered).toBe(false)
+    const checks = [refused, ...ALL.slice(1)]
+    await put(keys.readiness, { node: hv1, at: 1002, run: 2, checks, testedBy: hv1 })
+    expect(await answer).toMatchObject({ body: { grade: 'weak', checks: [{ ok: false }, {}, {}, {}] } })
+  })
+
+  it('replaces a wish that cannot be decoded', async () => {
+    await report(3)
+    await cluster.session.create({ path: keys.fenceTest.path, codec: json(z.unknown()) }, { wish: 'newer' })
+    const answer = cluster.call('POST', '/node/hv1/fence-test')
+    await expect.poll(() => wish().catch(() => undefined)).toMatchObject({ wish: 4 })
+    await report(4)
+    expect(await answer).toMatchObject({ status: 200, body: { run: 4 } })
   })
 
   it('knows its nodes', async () => {

@@ -9,9 +9,9 @@ import {
 import type { Handlers } from '../handler.ts'
 
 function shown({ node, readiness, coordinators, wish }: FenceTestResult): FenceTest {
-  const others = { coordinators: coordinators.map((each) => shownCoordinator(each, wish)) }
+  const found = { coordinators: coordinators.map((each) => shownCoordinator(each, wish)) }
   if (readiness === undefined)
-    return { node, run: 0, tested_at: null, grade: 'unknown', checks: [], tested_by: null, ...others }
+    return { node, run: 0, tested_at: null, grade: 'unknown', checks: [], tested_by: null, ...found }
   const { run, at, checks, testedBy } = readiness
   return {
     node,
@@ -20,7 +20,7 @@ function shown({ node, readiness, coordinators, wish }: FenceTestResult): FenceT
     grade: readinessGrade(checks),
     checks: checks.map(({ name, isOk, message }) => ({ name, ok: isOk, message })),
     tested_by: testedBy ?? null,
-    ...others,
+    ...found,
   }
 }
 
