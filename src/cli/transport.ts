@@ -12,6 +12,7 @@ export type WireRequest = {
   readonly answerTimeoutMs: number
 }
 
+/** What an answer says, whichever way it came. */
 export type AnswerText = {
   readonly status: number
   readonly contentType: string
@@ -20,6 +21,7 @@ export type AnswerText = {
   readonly errorCode: string
 }
 
+/** The answer to one request. */
 export type WireAnswer = AnswerText & {
   /** Number of the request in the log of pvcapid; empty: the server gave none. */
   readonly requestId: string

@@ -106,9 +106,7 @@ export function createDnsmasq(options: DnsmasqOptions): DhcpServers {
 
 /** Waits for all, also when one fails: none may be under way when the next turn begins. @throws the first failure */
 async function allOf(works: readonly Promise<void>[]): Promise<void> {
-  const outcomes = await Promise.allSettled(works)
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
+  for (const result of await Promise.allSettled(works)) if (result.status === 'rejected') throw result.reason
 }
 
 /** Name and text of the file of each reservation. */
