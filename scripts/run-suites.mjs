@@ -59,6 +59,12 @@ function run(command, limitS) {
   })
 }
 
+/** What a failure says, on one line: the message up to the stack. What a command printed comes last, and its end tells most. */
+function reasonOf(failure) {
+  const message = failure.split(/\n\s+at /)[0].replace(/\s+/g, ' ').trim()
+  return message.length <= 600 ? message : `${message.slice(0, 200)} … ${message.slice(-400)}`
+}
+
 /** Counts of one vitest report, by project (the folder below test/, native tests count as contract). */
 function readReport(file, projects) {
   const rows = new Map(projects.map((project) => [project, { name: project, passed: 0, failed: 0, skipped: 0, notes: [], failures: [] }]))
@@ -70,7 +76,7 @@ function readReport(file, projects) {
       if (status === 'passed') row.passed++
       else if (status === 'failed') {
         row.failed++
-        const why = (failureMessages[0] ?? '').split('\n')[0].slice(0, 200)
+        const why = reasonOf(failureMessages[0] ?? '')
         // The steps of a story after the one that failed.
         if (!why.includes('an earlier step failed')) row.failures.push(`${folder ?? row.name}: ${fullName}: ${why}`)
       } else row.skipped++

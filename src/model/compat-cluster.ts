@@ -140,8 +140,8 @@ function resources(facts: ClusterFacts) {
   const memory = { total: 0, free: 0, used: 0, allocated: 0, provisioned: 0 }
   const cpu = { total: 0, load: 0, allocated: 0 }
   for (const { status } of facts.nodes) {
-    if (status === undefined) continue
-    const node = status.resources
+    const node = status?.resources
+    if (node === undefined) continue
     memory.total += node.memoryTotalMiB
     memory.free += node.memoryFreeMiB
     memory.used += node.memoryUsedMiB

@@ -89,7 +89,8 @@ export const NodeStatus = z.object({
   cpuModel: z.string().optional(),
   /** Network bridges a guest can be plugged into; absent: not known. */
   bridges: z.array(z.string()).optional(),
-  resources: Resources,
+  /** Absent: not measured yet in this boot. */
+  resources: Resources.optional(),
   /** VMs that run here, sorted; empty when there are more than the document can hold: then vms/U/status tells. */
   runningDomains: z.array(VmUuid),
   /** How many VMs run here, always exact. */

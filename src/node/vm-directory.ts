@@ -3,7 +3,7 @@ import { isVmSpec } from '../model/domain.ts'
 import { type NodeName, VmUuid } from '../model/ids.ts'
 import { tree } from '../schema/tree.ts'
 import type { Index } from '../view/index.ts'
-import type { Promised } from './keepalive/heartbeat.ts'
+import type { Promised } from './keepalive/resources.ts'
 
 /** Questions of the node parts about all VMs. */
 export type NodeVmDirectory = {

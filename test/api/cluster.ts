@@ -16,7 +16,7 @@ import { isVmSpec } from '../../src/model/domain.ts'
 import { PvcError } from '../../src/model/errors.ts'
 import { CLOSED_JOURNAL } from '../../src/model/fence.ts'
 import { BootId, LifeId, NodeName, PoolName, VmUuid } from '../../src/model/ids.ts'
-import type { NodeStats, NodeStatus } from '../../src/model/node.ts'
+import type { NodeStats, NodeStatus, Resources } from '../../src/model/node.ts'
 import { AuditLog } from '../../src/operations/audit.ts'
 import { initialiseCluster } from '../../src/operations/cluster.ts'
 import { apiCollections } from '../../src/operations/collections.ts'
@@ -67,6 +67,18 @@ export type CallOptions = {
 export const NODES = ['hv1', 'hv2', 'hv3'].map((name) => NodeName.parse(name))
 export const LIFE = LifeId.parse('life-1')
 
+/** What a node that works says of its room. */
+export const RESOURCES: Resources = {
+  cpuCount: 32,
+  load1: 3.42,
+  memoryTotalMiB: 515_743,
+  memoryUsedMiB: 203_344,
+  memoryFreeMiB: 312_399,
+  memoryAllocatedMiB: 14_336,
+  memoryProvisionedMiB: 14_336,
+  vcpusAllocated: 14,
+}
+
 /** Status of a node that works, as its daemon writes it. */
 export function nodeStatus(name: NodeName, over: Partial<NodeStatus> = {}): NodeStatus {
   return {
@@ -86,16 +98,7 @@ export function nodeStatus(name: NodeName, over: Partial<NodeStatus> = {}): Node
     versions: { pvc: '2.0.0', libvirt: '9.0.0', qemu: '7.2.9', kernel: '6.1.0-18-amd64' },
     os: 'GNU/Linux',
     arch: 'x86_64',
-    resources: {
-      cpuCount: 32,
-      load1: 3.42,
-      memoryTotalMiB: 515_743,
-      memoryUsedMiB: 203_344,
-      memoryFreeMiB: 312_399,
-      memoryAllocatedMiB: 14_336,
-      memoryProvisionedMiB: 14_336,
-      vcpusAllocated: 14,
-    },
+    resources: RESOURCES,
     runningDomains: [],
     domainsCount: 0,
     incoming: [],

@@ -3,7 +3,7 @@ import type { Decision } from '../../src/contract/vm-move.ts'
 import { DECISIONS_KEPT } from '../../src/model/decision.ts'
 import { LifeId, type NodeName } from '../../src/model/ids.ts'
 import { tree } from '../../src/schema/tree.ts'
-import { define, NODES, startCluster, type TestCluster, vmXml } from './cluster.ts'
+import { define, NODES, RESOURCES, startCluster, type TestCluster, vmXml } from './cluster.ts'
 
 const [hv1, hv2, hv3] = NODES as [NodeName, NodeName, NodeName]
 
@@ -25,7 +25,7 @@ async function decisions(args: Record<string, string> = {}): Promise<Decision[]>
 }
 
 const setFree = (name: NodeName, memoryFreeMiB: number) =>
-  cluster.change(tree.node(name).status, (status) => ({ ...status, resources: { ...status.resources, memoryFreeMiB } }))
+  cluster.change(tree.node(name).status, (status) => ({ ...status, resources: { ...RESOURCES, memoryFreeMiB } }))
 
 describe('GET /vm/{vm}/decisions', () => {
   it('tells of each automatic choice and every candidate, newest first', async () => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isVmSpec } from '../../src/model/domain.ts'
 import { LifeId, NodeName, VmUuid } from '../../src/model/ids.ts'
 import { tree } from '../../src/schema/tree.ts'
-import { define, NODES, nodeStatus, startCluster, type TestCluster, vmXml } from './cluster.ts'
+import { define, NODES, RESOURCES, startCluster, type TestCluster, vmXml } from './cluster.ts'
 
 const UUID = VmUuid.parse('11111111-2222-4333-8444-555555555555')
 
@@ -140,7 +140,7 @@ describe('POST /vm', () => {
 
   it('chooses the node by the selector, among those that work and are ready', async () => {
     const [hv1, hv2, hv3] = NODES as [NodeName, NodeName, NodeName]
-    const free = (memoryFreeMiB: number) => ({ ...nodeStatus(hv1).resources, memoryFreeMiB })
+    const free = (memoryFreeMiB: number) => ({ ...RESOURCES, memoryFreeMiB })
     await cluster.change(tree.node(hv1).status, (status) => ({ ...status, resources: free(100_000) }))
     await cluster.change(tree.node(hv2).status, (status) => ({ ...status, resources: free(200_000) }))
     await cluster.change(tree.node(hv3).status, (status) => ({ ...status, domainState: 'flushed' as const }))

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LifeId, type NodeName } from '../../src/model/ids.ts'
 import { tree } from '../../src/schema/tree.ts'
-import { define, NODES, type Reply, startCluster, type TestCluster, vmXml } from './cluster.ts'
+import { define, NODES, RESOURCES, type Reply, startCluster, type TestCluster, vmXml } from './cluster.ts'
 
 const [hv1, hv2, hv3] = NODES as [NodeName, NodeName, NodeName]
 
@@ -44,7 +44,7 @@ async function setFlushed(name: NodeName): Promise<void> {
 const setFree = (name: NodeName, memoryFreeMiB: number) =>
   cluster.change(tree.node(name).status, (status) => ({
     ...status,
-    resources: { ...status.resources, memoryFreeMiB },
+    resources: { ...RESOURCES, memoryFreeMiB },
   }))
 
 describe('POST /vm/{vm}/node on a running VM', () => {

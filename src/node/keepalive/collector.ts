@@ -15,7 +15,7 @@ export type CollectorOptions = {
   readonly clock: Clock
   readonly faults: FaultBoard
   readonly intervalMs: number
-  /** Called when a sample of guests or facts came. */
+  /** Called when a sample came that the status document is made of. */
   readonly onNews: () => void
 }
 
@@ -123,6 +123,7 @@ export class Collector {
     const look = { atMs: this.#options.clock.nowMs(), interfaces: sample.interfaces }
     this.#interfaces = interfaceFigures(this.#look, look)
     this.#look = look
+    this.#options.onNews()
   }
 
   #onGuests(): void {

@@ -58,7 +58,7 @@ export function statusNewsKey(status: NodeStatus): string {
     status.incoming,
     faults,
     running,
-    status.resources.memoryTotalMiB,
+    [status.resources?.memoryTotalMiB, status.resources?.cpuCount],
   ])
 }
 

@@ -17,6 +17,7 @@ import type { Collector } from './collector.ts'
 import { decideHeartbeat } from './decide.ts'
 import { createDocumentWriter, type DocumentWriter } from './document-writer.ts'
 import { fitStats, fitStatus, statusNewsKey } from './documents.ts'
+import { hostResources, type Promised, runningNow } from './resources.ts'
 import type { SeqKeeper } from './seq-guard.ts'
 
 /** Facts of the operating system and the release, which do not change while the daemon runs. */
@@ -27,9 +28,6 @@ export type HostIdentity = {
   readonly arch: string
   readonly cpuModel?: string | undefined
 }
-
-/** VMs whose run record this node holds but which do not run yet: they need memory soon. */
-export type Promised = { readonly memoryMiB: number; readonly vcpus: number }
 
 export type HeartbeatOptions = {
   readonly self: NodeName
@@ -168,7 +166,9 @@ export class Heartbeat {
     this.#beat ??= previous?.heartbeat ?? 0
     const facts = collector.facts()
     const { selfFence, watchdog, selfFenceBoundS } = this.#options.selfFence.status()
-    const guests = runningNow(collector, previous?.bootId === bootId ? previous : undefined)
+    const ofThisBoot = previous?.bootId === bootId ? previous : undefined
+    const guests = runningNow(collector, ofThisBoot)
+    const resources = hostResources(collector, ofThisBoot?.resources, guests, promised(new Set(guests.runningDomains)))
     return fitStatus({
       name: self,
       heartbeat: this.#beat,
@@ -195,7 +195,7 @@ export class Heartbeat {
       arch: identity.arch,
       ...(identity.cpuModel === undefined ? {} : { cpuModel: identity.cpuModel }),
       ...(collector.host() === undefined ? {} : { bridges: [...(collector.host()?.bridges ?? [])] }),
-      resources: hostResources(collector, guests, promised(new Set(guests.runningDomains))),
+      ...(resources === undefined ? {} : { resources }),
       runningDomains: guests.runningDomains,
       domainsCount: guests.domainsCount,
       incoming: [],
@@ -256,39 +256,4 @@ type Written = {
 function blank(session: Presence['session'] | undefined): Written {
   const never = { statusAtMs: undefined, statsAtMs: undefined, selfFence: undefined, coordinator: undefined }
   return { session, ...never, newsKey: '', statsRevision: 0 }
-}
-
-type Running = Pick<NodeStatus, 'runningDomains' | 'domainsCount'> & {
-  readonly resources: Pick<NodeStatus['resources'], 'memoryAllocatedMiB' | 'memoryProvisionedMiB' | 'vcpusAllocated'>
-}
-
-const NOTHING_RUNS: Running = {
-  runningDomains: [],
-  domainsCount: 0,
-  resources: { memoryAllocatedMiB: 0, memoryProvisionedMiB: 0, vcpusAllocated: 0 },
-}
-
-/** What runs, by the last sample; before the first one by what the daemon before this one published in the same boot. */
-function runningNow(collector: Collector, previous: NodeStatus | undefined): Running {
-  const sample = collector.guests()
-  if (sample === undefined) return previous ?? NOTHING_RUNS
-  const runningDomains = sample.guests.map((guest) => guest.uuid).sort()
-  return { runningDomains, domainsCount: runningDomains.length, resources: sample }
-}
-
-function hostResources(collector: Collector, running: Running, promised: Promised): NodeStatus['resources'] {
-  const facts = collector.facts()
-  const host = collector.host()
-  const memoryUsedMiB = host?.memoryUsedMiB ?? 0
-  const memoryFreeMiB = host?.memoryFreeMiB ?? 0
-  return {
-    cpuCount: facts?.cpuCount ?? 0,
-    load1: host?.load1 ?? 0,
-    memoryTotalMiB: facts?.memoryTotalMiB ?? memoryUsedMiB + memoryFreeMiB,
-    memoryUsedMiB,
-    memoryFreeMiB,
-    memoryAllocatedMiB: running.resources.memoryAllocatedMiB,
-    memoryProvisionedMiB: running.resources.memoryProvisionedMiB + promised.memoryMiB,
-    vcpusAllocated: running.resources.vcpusAllocated + promised.vcpus,
-  }
 }

@@ -15,7 +15,7 @@ import {
   type SpecWrite,
   type Turn,
 } from '../../../../src/node/flush/snapshot.ts'
-import { nodeFacts, vmFacts } from '../../model/placement-world.ts'
+import { nodeFacts, RESOURCES, vmFacts } from '../../model/placement-world.ts'
 
 export const SELF = NodeName.parse('a')
 export const TOTAL_MIB = 10_000
@@ -224,7 +224,7 @@ export class Emulator {
       const usedMiB = runs.reduce((sum, { spec }) => sum + spec.memoryMiB, 0)
       const memory = { memoryTotalMiB: TOTAL_MIB, memoryFreeMiB: TOTAL_MIB - usedMiB, memoryProvisionedMiB: usedMiB }
       const runningDomains = runs.map(({ spec }) => spec.uuid)
-      const resources = { ...base.status.resources, ...memory, cpuCount: 64 }
+      const resources = { ...RESOURCES, ...memory, cpuCount: 64 }
       return { ...base, status: { ...base.status, daemon, resources, runningDomains }, isAlive: daemon === 'run' }
     })
   }

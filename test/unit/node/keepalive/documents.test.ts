@@ -91,7 +91,8 @@ describe('statusNewsKey', () => {
   })
   it('does not change with what only moves', () => {
     const one = status(2, 1)
-    const other = { ...one, heartbeat: 9, resources: { ...one.resources, load1: 99, memoryUsedMiB: 1 } }
+    const resources = one.resources && { ...one.resources, load1: 99, memoryUsedMiB: 1 }
+    const other = { ...one, heartbeat: 9, resources }
     const faults = one.faults.map((fault) => ({ ...fault, message: 'other words' }))
     expect(statusNewsKey({ ...other, faults })).toBe(statusNewsKey(one))
   })

@@ -169,12 +169,24 @@ describe('heartbeat', () => {
     const before = await status()
     await first.store.close()
     const hypervisor = new FakeHypervisor({ libvirtd })
-    hypervisor.script.always('stats', { delayMs: 600_000 })
+    for (const call of ['stats', 'facts'] as const) hypervisor.script.always(call, { delayMs: 600_000 })
     start(hypervisor)
     await clock.advance(1000)
     const after = await status()
     expect(after.heartbeat).toBeGreaterThan(before.heartbeat)
     expect(after).toMatchObject({ domainsCount: 2, runningDomains: before.runningDomains })
+    expect(after.resources).toMatchObject({ cpuCount: 8, memoryTotalMiB: before.resources?.memoryTotalMiB })
+  })
+
+  it('says nothing of its room after a boot until it is measured, and then at once', async () => {
+    const hypervisor = new FakeHypervisor({ libvirtd })
+    hypervisor.script.always('facts', { delayMs: 1500 })
+    const { heartbeat } = start(hypervisor)
+    await clock.advance(1000)
+    expect(heartbeat.beats).toBeGreaterThan(0)
+    expect((await status()).resources).toBeUndefined()
+    await clock.advance(1600)
+    expect((await status()).resources).toMatchObject({ cpuCount: 8, memoryFreeMiB: 7168 })
   })
 
   it('goes on in a new session', async () => {
