@@ -122,8 +122,10 @@ export class Collector {
     if (sample === undefined || this.#host.trouble() !== undefined) return
     const look = { atMs: this.#options.clock.nowMs(), interfaces: sample.interfaces }
     this.#interfaces = interfaceFigures(this.#look, look)
+    const isFirst = this.#look === undefined
     this.#look = look
-    this.#options.onNews()
+    // Others wait for the first one. The rest go out with the heartbeat, and must not make it run ahead of the guests' figures.
+    if (isFirst) this.#options.onNews()
   }
 
   #onGuests(): void {
