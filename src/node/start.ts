@@ -143,6 +143,7 @@ async function build(deps: NodeDeps): Promise<Parts> {
   const seqs = createSeqKeeper({ files, faults, log: log.child({ component: 'seqs' }) })
   await seqs.load()
   const membership = await createMembership(deps, faults, seqs)
+  const { quarantine, blocklist } = buildQuarantine(deps, membership, faults)
   const index = createIndex({ store, clock, log, collections: nodeViewCollections(self) })
   const directory = createVmDirectory(index)
   const daemon = new MutableSignal<DaemonState>('init')
@@ -162,13 +163,12 @@ async function build(deps: NodeDeps): Promise<Parts> {
     seqs,
     daemon,
     domainState: () => flush.domainState(),
-    ack: () => quarantine.acknowledged(),
+    ack: quarantine.acknowledged,
     selfFence: { status: () => selfFence.status(), isLatched: () => selfFence.isLatched() },
     promised: (running) => directory.promised(self, running),
     clock,
     log: log.child({ component: 'heartbeat' }),
   })
-  const { quarantine, blocklist } = buildQuarantine(deps, membership, faults)
   const selfFence: SelfFence = createSelfFence(deps, {
     membership,
     index,

@@ -60,6 +60,11 @@ export type StoreSession = {
   create<T>(key: Key<T>, value: T, mode?: CreateMode): Promise<{ readonly path: string }>
   /** Compare-and-set. @throws PVC_STORE_VERSION, PVC_STORE_MISSING, PVC_STORE_TOO_LARGE */
   set<T>(key: Key<T>, value: T, version: number): Promise<Written>
+  /**
+   * Removes the znode when it still has `version` and creates it anew as an ephemeral of this session, in one transaction:
+   * nobody sees it missing. @throws PVC_STORE_VERSION, PVC_STORE_MISSING, PVC_STORE_NOT_EMPTY
+   */
+  replaceEphemeral<T>(key: Key<T>, value: T, version: number): Promise<void>
   /** Removes the znode when it still has `version`; undefined: whatever the version. @throws PVC_STORE_VERSION, PVC_STORE_MISSING, PVC_STORE_NOT_EMPTY */
   remove(path: string, version?: number): Promise<void>
   /** Names of the children, or undefined when the znode does not exist. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
 import { type Ensemble, startEnsemble } from '../lab/zookeeper.ts'
 import { describeStore } from './store.contract.ts'
+import { describeTakeover } from './store-takeover.contract.ts'
 import { realWorld } from './store-world.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'pvc-store-'))
@@ -19,3 +20,4 @@ afterAll(async () => {
 })
 
 describeStore('ZooKeeper', () => realWorld(ensemble))
+describeTakeover('ZooKeeper', () => realWorld(ensemble))

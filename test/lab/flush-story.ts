@@ -5,7 +5,7 @@ import { parse, stringify } from 'yaml'
 import type { Heartbeat } from './guest-record.ts'
 import type { Lab } from './lab.ts'
 import {
-  certifications,
+  comings,
   defineGuest,
   domainsAt,
   ensurePool,
@@ -13,8 +13,8 @@ import {
   expectSound,
   type MovedGuest,
   placeOf,
-  untilCertifiedAgain,
   untilCopying,
+  untilRunsAgain,
 } from './moved-guest.ts'
 import { pollUntil } from './poll.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
@@ -164,9 +164,9 @@ const slowed: StoryStep = {
       const file = join(host.dir, 'fs/etc/pvc/pvc.yaml')
       const config = parse(readFileSync(file, 'utf8')) as Record<string, unknown>
       writeFileSync(file, stringify({ ...config, migration: { bandwidthMiBps: 10 } }))
-      const lives = certifications(lab, host.name)
+      const lives = comings(lab, host.name)
       await host.service('pvcnoded', 'restart')
-      await untilCertifiedAgain(lab, host.name, lives)
+      await untilRunsAgain(lab, host.name, lives)
     }
     return '10 MiB/s, set in the configuration'
   },
@@ -201,7 +201,7 @@ const holderDies: StoryStep = {
   async run(lab) {
     const other = guestOf('other', 5)
     const before = await beats(lab, [vital, plain, other])
-    const lives = certifications(lab, 'hv1')
+    const lives = comings(lab, 'hv1')
     await lab.pvc(['-q', 'node', 'flush', 'hv1'])
     await untilCopying(lab, vital, 'hv1')
     await lab.host('hv1').service('pvcnoded', 'stop')
@@ -210,7 +210,7 @@ const holderDies: StoryStep = {
     const tookMs = performance.now() - startMs
     await expectEmpty(lab, 'hv2')
     await lab.host('hv1').service('pvcnoded', 'start')
-    await untilCertifiedAgain(lab, 'hv1', lives)
+    await untilRunsAgain(lab, 'hv1', lives)
     await untilDomainState(lab, 'hv1', 'flushed')
     await expectEmpty(lab, 'hv1')
     const seen = await expectSame(lab, before)
@@ -266,7 +266,7 @@ const targetDies: StoryStep = {
     await lab.pvc(['-q', 'node', 'flush', 'hv1'])
     await untilCopying(lab, vital, 'hv1')
     const target = (await vmView(lab, vital.name)).migration?.to ?? ''
-    const lives = certifications(lab, target)
+    const lives = comings(lab, target)
     await lab.host(target).power('off')
     const startMs = performance.now()
     await untilDomainState(lab, 'hv1', 'flushed', 120_000)
@@ -275,7 +275,7 @@ const targetDies: StoryStep = {
     const seen = await expectSame(lab, before)
     expectThat(!seen.includes(`on ${target}`), `${target} is off, and yet: ${seen}`)
     await lab.host(target).power('on')
-    await untilCertifiedAgain(lab, target, lives)
+    await untilRunsAgain(lab, target, lives)
     await lab.pvc(['-q', 'node', 'ready', 'hv1', '-w'], WAIT)
     return `${target} was cut off; empty after ${seconds(tookMs)}; ${seen}`
   },

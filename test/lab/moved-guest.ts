@@ -100,13 +100,21 @@ export async function placeOf(lab: Lab, { name }: MovedGuest): Promise<string> {
   return (await vmView(lab, name)).node
 }
 
-/** How often the host's pvcnoded became certified so far. */
-export function certifications(lab: Lab, host: string): number {
-  return readFileSync(lab.host(host).log('pvcnoded'), 'utf8').split('"to":"certified"').length - 1
+/** How often the host's pvcnoded came to run so far: certified, and everything that it waits for at a start is there. */
+export function comings(lab: Lab, host: string): number {
+  return readFileSync(lab.host(host).log('pvcnoded'), 'utf8').split('"status":"running"').length - 1
 }
 
-/** Waits until the host's pvcnoded became certified once more than `before`: only then it is a place to move to. */
-export async function untilCertifiedAgain(lab: Lab, host: string, before: number): Promise<void> {
-  const what = `${host} certified again`
-  await pollUntil({ what, timeoutMs: 40_000 }, async () => certifications(lab, host) > before)
+/** Waits until the host's pvcnoded came to run once more than `before`: only then it takes guests. */
+export async function untilRunsAgain(lab: Lab, host: string, before: number): Promise<void> {
+  await pollUntil(
+    { what: `pvcnoded of ${host} running again`, timeoutMs: 40_000 },
+    async () => comings(lab, host) > before,
+  )
+}
+
+/** Waits until the API would let the guest move to the host: it has heard that the pvcnoded there runs. */
+export async function untilPlaceFor(lab: Lab, { name }: MovedGuest, host: string): Promise<void> {
+  const ask = ['-q', 'vm', 'move', name, '-t', host, '--dry-run']
+  await pollUntil({ what: `${host} a place for ${name}`, timeoutMs: 5000 }, () => lab.pvc(ask))
 }

@@ -4,15 +4,16 @@ import { startBlackoutMeter } from './blackout.ts'
 import { bringBack, takeCut, told, untilRecovered } from './failover.ts'
 import type { Lab } from './lab.ts'
 import {
-  certifications,
+  comings,
   defineGuest,
   ensurePool,
   expectOnlyAt,
   hostsOf,
   type MovedGuest,
   placeOf,
-  untilCertifiedAgain,
   untilCopying,
+  untilPlaceFor,
+  untilRunsAgain,
 } from './moved-guest.ts'
 import { pollUntil } from './poll.ts'
 import { expectThat, type StoryStep, seconds } from './story.ts'
@@ -118,6 +119,7 @@ function daemonKilled(which: 'source' | 'target'): StoryStep {
       const source = await placeOf(lab, guest)
       const target = otherOf(source)
       const before = await lab.waitForHeartbeat(vm)
+      await untilPlaceFor(lab, guest, target)
       await lab.pvc(['-q', 'vm', 'move', vm, '-t', target, ...unhurried])
       await untilCopying(lab, guest, source)
       await lab.host(which === 'source' ? source : target).service('pvcnoded', 'kill')
@@ -138,15 +140,16 @@ const killedAnyTime: StoryStep = {
     for (const afterMs of DEATHS_MS) {
       const source = await placeOf(lab, guest)
       const target = otherOf(source)
-      const lives = [certifications(lab, source), certifications(lab, target)] as const
+      const lives = [comings(lab, source), comings(lab, target)] as const
+      await untilPlaceFor(lab, guest, target)
       await lab.pvc(['-q', 'vm', 'move', vm, '-t', target])
       const orderedMs = performance.now()
       await pollUntil({ what: 'the moment', timeoutMs: 5000, intervalMs: 10 }, async () => {
         return performance.now() - orderedMs >= afterMs
       })
       await Promise.all([source, target].map((host) => lab.host(host).service('pvcnoded', 'kill')))
-      await untilCertifiedAgain(lab, source, lives[0])
-      await untilCertifiedAgain(lab, target, lives[1])
+      await untilRunsAgain(lab, source, lives[0])
+      await untilRunsAgain(lab, target, lives[1])
       // It may have been too late for the target to be a place to go to: then it stays, and says why.
       await untilVm(lab, vm, 'start', 60_000)
       const { node } = await vmView(lab, vm)
@@ -164,6 +167,7 @@ const copyCut: StoryStep = {
     const source = await placeOf(lab, guest)
     const target = otherOf(source)
     const before = await lab.waitForHeartbeat(vm)
+    await untilPlaceFor(lab, guest, target)
     await lab.pvc(['-q', 'vm', 'move', vm, '-t', target, '--force-live', ...slow])
     await untilCopying(lab, guest, source)
     const rules = [
@@ -192,12 +196,12 @@ const targetCut: StoryStep = {
     const before = await lab.waitForHeartbeat(vm)
     await lab.pvc(['-q', 'vm', 'migrate', vm, '-t', 'hv3', '--force-live', ...slow])
     await untilCopying(lab, guest, source)
-    const lives = certifications(lab, 'hv3')
+    const lives = comings(lab, 'hv3')
     await lab.host('hv3').power('off')
     await untilVm(lab, vm, 'start', 60_000)
     const seen = await expectOnlyAt(lab, guest, source, before)
     await lab.host('hv3').power('on')
-    await untilCertifiedAgain(lab, 'hv3', lives)
+    await untilRunsAgain(lab, 'hv3', lives)
     return `stayed at ${source}; ${seen}`
   },
 }
@@ -208,12 +212,13 @@ const sourceCut: StoryStep = {
     const source = await placeOf(lab, guest)
     const target = otherOf(source)
     const before = await lab.waitForHeartbeat(vm)
+    await untilPlaceFor(lab, guest, target)
     await lab.pvc(['-q', 'vm', 'move', vm, '-t', target, '-w'])
-    const lives = certifications(lab, source)
+    const lives = comings(lab, source)
     await lab.host(source).power('off')
     const seen = await expectOnlyAt(lab, guest, target, before)
     await lab.host(source).power('on')
-    await untilCertifiedAgain(lab, source, lives)
+    await untilRunsAgain(lab, source, lives)
     return `${source} was cut off, ${seen}`
   },
 }

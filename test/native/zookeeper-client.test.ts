@@ -75,7 +75,7 @@ describe('ZooKeeper client build', () => {
   }
 
   it('carries the patches', () => {
-    expect(client.native.constructor.PVC_PATCHES).toBe('yield-timer,large-request,sock-cloexec,send-failure')
+    expect(client.native.constructor.PVC_PATCHES).toBe('yield-timer,large-request,sock-cloexec,send-failure,replace')
     onSocket = () => undefined
     client.init({})
   })

@@ -106,6 +106,12 @@ export class FakeSession implements StoreSession {
     return this.#request('set', key.path, (tree) => tree.set(key.path, encodeDocument(key, value), version))
   }
 
+  replaceEphemeral<T>(key: Key<T>, value: T, version: number): Promise<void> {
+    return this.#request('replace', key.path, (tree) => {
+      tree.replaceEphemeral(key.path, encodeDocument(key, value), version, this.id)
+    })
+  }
+
   remove(path: string, version?: number): Promise<void> {
     return this.#request('remove', path, (tree) => tree.remove(path, version))
   }

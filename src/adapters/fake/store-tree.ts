@@ -79,10 +79,15 @@ export class FakeTree implements TreeView {
     return { version: node.version, mzxid: node.mzxid }
   }
 
-  remove(path: string, version: number | undefined): void {
-    const node = this.#need(path, 'remove', path)
-    if (version !== undefined && node.version !== version) throw storeError(RC.badVersion, 'remove', path)
-    if (node.children.size > 0) throw storeError(RC.notEmpty, 'remove', path)
+  replaceEphemeral(path: string, text: string, version: number, session: string): void {
+    this.remove(path, version, 'replace')
+    this.create(path, text, 'ephemeral', session)
+  }
+
+  remove(path: string, version: number | undefined, op: Operation = 'remove'): void {
+    const node = this.#need(path, op, path)
+    if (version !== undefined && node.version !== version) throw storeError(RC.badVersion, op, path)
+    if (node.children.size > 0) throw storeError(RC.notEmpty, op, path)
     this.#zxid += 1n
     const parent = parentPath(path) ?? '/'
     this.#nodes.delete(path)

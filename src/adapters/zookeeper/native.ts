@@ -25,6 +25,8 @@ export type NativeClient = {
   a_get_children(path: string, watch: boolean, answer: Answer<[string[] | null]>): number
   a_set(path: string, data: string, version: number, answer: Answer<[NativeStat | null]>): number
   a_delete_(path: string, version: number, answer: Answer): number
+  /** Not of the published package: see patches/. */
+  a_replace(path: string, data: string, version: number, flags: number, answer: Answer): number
   a_sync(path: string, answer: Answer<[string]>): number
   /** Hex, without leading zeros. */
   readonly client_id: string

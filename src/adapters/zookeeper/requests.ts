@@ -85,7 +85,7 @@ export class Requests {
 
 /** Reads are answered by the server one is connected to, even when it has lost the ensemble. */
 function passesLeader(op: Operation): boolean {
-  return op === 'create' || op === 'set' || op === 'remove' || op === 'sync'
+  return op === 'create' || op === 'set' || op === 'remove' || op === 'replace' || op === 'sync'
 }
 
 function notSent(op: Operation, path: string): PvcError {

@@ -20,7 +20,7 @@ export const RC = {
 } as const
 
 /** What was asked for; `sync` counts as a read: repeating it changes nothing. */
-export type Operation = 'get' | 'create' | 'set' | 'remove' | 'children' | 'exists' | 'sync'
+export type Operation = 'get' | 'create' | 'set' | 'remove' | 'replace' | 'children' | 'exists' | 'sync'
 
 const NAMES = new Map<number, string>(Object.entries(RC).map(([name, rc]) => [rc, name]))
 
@@ -50,7 +50,7 @@ export function isSessionOver(rc: number): boolean {
   return OVER.includes(rc)
 }
 
-const WRITES: readonly Operation[] = ['create', 'set', 'remove']
+const WRITES: readonly Operation[] = ['create', 'set', 'remove', 'replace']
 
 /**
  * Turns a return code into an error with details `{rc, name, op, path}`. A lost connection leaves the outcome of a

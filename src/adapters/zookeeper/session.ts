@@ -96,6 +96,13 @@ export class ZooKeeperSession implements StoreSession {
     })
   }
 
+  async replaceEphemeral<T>(key: Key<T>, value: T, version: number): Promise<void> {
+    const [full, text] = [this.#full(key.path), encodeDocument(key, value)]
+    const send: Request<void>['send'] = (native, answer) =>
+      native.a_replace(full, text, version, CREATE_FLAGS.ephemeral, answer)
+    await this.#requests.run({ op: 'replace', path: key.path, send, pick: () => undefined })
+  }
+
   remove(path: string, version = -1): Promise<void> {
     const full = this.#full(path)
     return this.#requests.run({

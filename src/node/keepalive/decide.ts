@@ -10,7 +10,7 @@ export type HeartbeatSnapshot = {
   readonly statsWrittenAtMs: number | undefined
   /** What the status says that others act on differs from what was last written. */
   readonly isStatusNews: boolean
-  /** News that cannot wait for other changes: what it says about the self-fence, and of itself as a coordinator. */
+  /** News that cannot wait for other changes, because somebody waits for it. */
   readonly isUrgent: boolean
   /** A fresh sample exists since the last stats document. */
   readonly isStatsNews: boolean

@@ -47,19 +47,25 @@ export function fitStatus(status: NodeStatus): NodeStatus {
   return { ...unlisted, faults }
 }
 
-/** What a status says that others act on: a change of it is written at once, a change of anything else with the next heartbeat. */
+/** What a status says that others act on: a change of it is written soon, a change of anything else with the next heartbeat. */
 export function statusNewsKey(status: NodeStatus): string {
-  const { life, bootId, selfFence, daemon, certified, domainState, coordinator, ack, versions, storageAddrs } = status
+  const { bootId, versions, storageAddrs } = status
   const faults = status.faults.map((fault) => `${fault.id}/${fault.severity}`)
   const running = status.runningDomains.length > 0 ? status.runningDomains : status.domainsCount
   return JSON.stringify([
-    [life, bootId, selfFence, daemon, certified, domainState, coordinator, ack, versions, storageAddrs],
+    [urgentKey(status), bootId, versions, storageAddrs],
     [status.watchdog, status.selfFenceBoundS],
     status.incoming,
     faults,
     running,
     [status.resources?.memoryTotalMiB, status.resources?.cpuCount],
   ])
+}
+
+/** What others wait for, such as that this node may be given VMs: a change of it is written without delay. */
+export function urgentKey(status: NodeStatus): string {
+  const { life, ack, selfFence, daemon, certified, domainState, coordinator } = status
+  return JSON.stringify([life, ack, selfFence, daemon, certified, domainState, coordinator])
 }
 
 /**

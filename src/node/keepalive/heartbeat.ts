@@ -16,7 +16,7 @@ import type { SelfFenceStatus } from '../self-fence/decide.ts'
 import type { Collector } from './collector.ts'
 import { decideHeartbeat } from './decide.ts'
 import { createDocumentWriter, type DocumentWriter } from './document-writer.ts'
-import { fitStats, fitStatus, statusNewsKey } from './documents.ts'
+import { fitStats, fitStatus, statusNewsKey, urgentKey } from './documents.ts'
 import { hostResources, type Promised, runningNow } from './resources.ts'
 import type { SeqKeeper } from './seq-guard.ts'
 
@@ -43,7 +43,7 @@ export type HeartbeatOptions = {
   readonly daemon: Signal<DaemonState>
   readonly domainState: () => DomainState
   /** Sequence of the fence journal acknowledged by this daemon; undefined: what was published before stands. */
-  readonly ack: () => number | undefined
+  readonly ack: Signal<number | undefined>
   readonly selfFence: { status(): SelfFenceStatus; isLatched(): boolean }
   /** Promised to VMs other than those that run. */
   readonly promised: (running: ReadonlySet<string>) => Promised
@@ -103,10 +103,10 @@ export class Heartbeat {
   }
 
   start(): void {
-    const { membership, daemon, faults, coordinator } = this.#options
+    const { membership, daemon, faults, coordinator, ack } = this.#options
     const trigger = () => this.#loop.trigger()
-    this.#unsubscribes.push(membership.state.subscribe(trigger), daemon.subscribe(trigger), faults.subscribe(trigger))
-    this.#unsubscribes.push(coordinator.subscribe(trigger))
+    for (const source of [membership.state, daemon, faults, coordinator, ack])
+      this.#unsubscribes.push(source.subscribe(trigger))
     trigger()
   }
 
@@ -146,7 +146,7 @@ export class Heartbeat {
       statusWrittenAtMs: this.#written.statusAtMs,
       statsWrittenAtMs: this.#written.statsAtMs,
       isStatusNews: statusNewsKey(status) !== this.#written.newsKey,
-      isUrgent: status.selfFence !== this.#written.selfFence || status.coordinator !== this.#written.coordinator,
+      isUrgent: urgentKey(status) !== this.#written.urgentKey,
       isStatsNews: collector.guestsRevision !== this.#written.statsRevision,
     })
     if (write.includes('status')) await this.#writeStatus(presence, status)
@@ -180,7 +180,7 @@ export class Heartbeat {
       sessionTimeoutMs: session.timeoutMs,
       storageAddrs: [...this.#options.storageAddresses],
       clusterAddr: this.#options.clusterAddress,
-      ack: this.#options.ack() ?? previous?.ack ?? 0,
+      ack: this.#options.ack.value ?? previous?.ack ?? 0,
       daemon: this.#options.daemon.value,
       certified: membership.certificate() !== undefined && !this.#options.selfFence.isLatched(),
       domainState: domainState(),
@@ -209,10 +209,11 @@ export class Heartbeat {
     if (session !== this.#written.session) this.#written = blank(session)
     // Until it is acknowledged the document may say the one or the other.
     if (this.#written.selfFence !== status.selfFence) this.#written = { ...this.#written, selfFence: undefined }
-    if (this.#written.coordinator !== status.coordinator) this.#written = { ...this.#written, coordinator: undefined }
+    if (this.#written.urgentKey !== urgentKey(status)) this.#written = { ...this.#written, urgentKey: undefined }
     await this.#writers.status.write(session, { ...status, heartbeat: this.#beat })
-    const { selfFence, coordinator } = status
-    this.#written = { ...this.#written, statusAtMs, newsKey: statusNewsKey(status), selfFence, coordinator }
+    const { selfFence } = status
+    const keys = { newsKey: statusNewsKey(status), urgentKey: urgentKey(status) }
+    this.#written = { ...this.#written, statusAtMs, selfFence, ...keys }
     this.#beats += 1
   }
 
@@ -248,12 +249,12 @@ type Written = {
   readonly statsAtMs: number | undefined
   readonly newsKey: string
   readonly selfFence: NodeStatus['selfFence'] | undefined
-  readonly coordinator: CoordinatorState | undefined
+  readonly urgentKey: string | undefined
   readonly statsRevision: number
 }
 
 /** Nothing is known to be written in a new session; statistics wait for their first sample. */
 function blank(session: Presence['session'] | undefined): Written {
-  const never = { statusAtMs: undefined, statsAtMs: undefined, selfFence: undefined, coordinator: undefined }
+  const never = { statusAtMs: undefined, statsAtMs: undefined, selfFence: undefined, urgentKey: undefined }
   return { session, ...never, newsKey: '', statsRevision: 0 }
 }

@@ -19,8 +19,8 @@ export type AliveSnapshot = {
 export type AliveDecision =
   | { readonly kind: 'owned' }
   | { readonly kind: 'create' }
-  /** Of an older session of this machine: it would expire later and look like a death, so it goes now. */
-  | { readonly kind: 'remove'; readonly version: number }
+  /** Of an older session of this machine: it would expire later and look like a death. Never absent in between. */
+  | { readonly kind: 'replace'; readonly version: number }
   /** Of this session, with another life: changed in place, never absent. */
   | { readonly kind: 'update'; readonly version: number }
   /** Of somebody else: look again when it changes. */
@@ -34,7 +34,7 @@ export function decideAlive({ sessionId, life, machineId, alive }: AliveSnapshot
     return isCurrent ? { kind: 'owned' } : { kind: 'update', version: alive.version }
   }
   const isSameMachine = machineId !== undefined && alive.value.machineId === machineId
-  if (alive.value.life === life || isSameMachine) return { kind: 'remove', version: alive.version }
+  if (alive.value.life === life || isSameMachine) return { kind: 'replace', version: alive.version }
   return {
     kind: 'wait',
     reason: 'another machine, or an older installation of this one, is registered under this name',

@@ -34,7 +34,7 @@ export type Quarantine = {
   /** True from the begin of a purge until the node is taken into service again. */
   readonly isActive: Signal<boolean>
   /** Sequence of the fence journal that was acknowledged by this daemon; undefined: none. */
-  acknowledged(): number | undefined
+  readonly acknowledged: Signal<number | undefined>
   start(): void
   trigger(): void
   stop(): Promise<void>
@@ -51,7 +51,7 @@ export function createQuarantine(options: QuarantineOptions): Quarantine {
   const isActive = new MutableSignal(false)
   let memory: QuarantineMemory = FIRST_MEMORY
   let newLife: LifeId | undefined
-  let acknowledged: number | undefined
+  const acknowledged = new MutableSignal<number | undefined>(undefined)
   let isByBlocklist = false
   let said = ''
 
@@ -60,9 +60,7 @@ export function createQuarantine(options: QuarantineOptions): Quarantine {
       membership.hold(reason)
       isActive.set(true)
     },
-    acknowledge: (seq) => {
-      acknowledged = seq
-    },
+    acknowledge: (seq) => acknowledged.set(seq),
     async beginNewLife() {
       newLife = await membership.beginNewLife()
       return newLife
@@ -134,7 +132,7 @@ export function createQuarantine(options: QuarantineOptions): Quarantine {
       isHeld: isActive.value,
       isByBlocklist,
       newLife,
-      ack: acknowledged ?? status?.value.ack ?? 0,
+      ack: acknowledged.value ?? status?.value.ack ?? 0,
       publishedLife: status?.value.life,
       remains,
       blocklist: await ownBlocklist(journal.value, remains),
@@ -171,7 +169,7 @@ export function createQuarantine(options: QuarantineOptions): Quarantine {
   let unsubscribe: (() => void) | undefined
   return {
     isActive,
-    acknowledged: () => acknowledged,
+    acknowledged,
     start() {
       unsubscribe = membership.state.subscribe(() => loop.trigger())
       loop.trigger()

@@ -149,7 +149,7 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: 'src/node/membership/decide.ts',
-        from: "return { kind: 'remove', version: alive.version }",
+        from: "return { kind: 'replace', version: alive.version }",
         to: "return { kind: 'owned' }",
       },
     ],

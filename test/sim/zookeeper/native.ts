@@ -38,6 +38,7 @@ export type NativeOptions = {
 type Answer = (rc: number, message: string, ...rest: never[]) => void
 type Reply = readonly [rc: number, ...rest: unknown[]]
 
+const PAST_THE_LEADER: readonly string[] = ['sync', 'create', 'set', 'remove', 'replace']
 const MODES: readonly CreateMode[] = ['persistent', 'ephemeral', 'sequential', 'ephemeral-sequential']
 
 export class SimNative implements NativeClient {
@@ -131,6 +132,12 @@ export class SimNative implements NativeClient {
       return [RC.ok]
     })
   }
+  a_replace(path: string, data: string, version: number, _flags: number, answer: Answer): number {
+    return this.#request(`replace ${path}`, answer, (session) => {
+      this.#options.servers.replace(session, path, data, version)
+      return [RC.ok]
+    })
+  }
   a_sync(_path: string, answer: Answer): number {
     return this.#request('sync', answer, () => [RC.ok, '/'])
   }
@@ -161,7 +168,7 @@ export class SimNative implements NativeClient {
       if (!isHeard || connection !== this.#connection) return
       session.lastHeardMs = servers.engine.nowMs
       // Whatever passes the leader brings the server up to date.
-      if (verb === 'sync' || verb === 'create' || verb === 'set' || verb === 'remove') servers.caughtUp(session)
+      if (PAST_THE_LEADER.includes(verb)) servers.caughtUp(session)
       const reply = attempt(() => serve(session))
       this.#toClient(connection, () => {
         this.#inFlight.delete(number)

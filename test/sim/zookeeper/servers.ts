@@ -149,6 +149,9 @@ export class SimServers {
   set(session: ServerSession, path: string, text: string, version: number): void {
     this.#write(session.owner, (tree) => void tree.set(path, text, version))
   }
+  replace(session: ServerSession, path: string, text: string, version: number): void {
+    this.#write(session.owner, (tree) => tree.replaceEphemeral(path, text, version, session.id))
+  }
   remove(session: ServerSession, path: string, version: number | undefined): void {
     this.#write(session.owner, (tree) => tree.remove(path, version))
   }

@@ -38,6 +38,7 @@ type Daemon = {
   seqs: SeqKeeper
   daemon: MutableSignal<DaemonState>
   coordinator: MutableSignal<CoordinatorState>
+  ack: MutableSignal<number | undefined>
   heartbeat: Heartbeat
 }
 
@@ -51,6 +52,7 @@ function start(hypervisor = new FakeHypervisor({ libvirtd })): Daemon {
   const membership = new Membership({ registration, machineId: 'm1', store, files, clock, log, faults, newUuid })
   const daemon = new MutableSignal<DaemonState>('init')
   const coordinator = new MutableSignal<CoordinatorState>('secondary')
+  const ack = new MutableSignal<number | undefined>(undefined)
   const onNews = () => heartbeat.trigger()
   const collector = new Collector({ hypervisor, files, ceph, clock, faults, intervalMs: INTERVAL_MS, onNews })
   const heartbeat: Heartbeat = new Heartbeat({
@@ -66,7 +68,7 @@ function start(hypervisor = new FakeHypervisor({ libvirtd })): Daemon {
     seqs,
     daemon,
     domainState: () => 'ready',
-    ack: () => undefined,
+    ack,
     selfFence: { status: () => selfFence, isLatched: () => false },
     promised: (running) => ({ memoryMiB: running.has(uuidOf(99)) ? 0 : 512, vcpus: 1 }),
     clock,
@@ -75,7 +77,7 @@ function start(hypervisor = new FakeHypervisor({ libvirtd })): Daemon {
   membership.start()
   collector.start()
   heartbeat.start()
-  return { store, hypervisor, faults, seqs, daemon, coordinator, heartbeat }
+  return { store, hypervisor, faults, seqs, daemon, coordinator, ack, heartbeat }
 }
 
 function runGuests(count: number): void {
@@ -151,14 +153,21 @@ describe('heartbeat', () => {
     expect((versions()[0] ?? 0) - before).toBeLessThanOrEqual(3)
   })
 
-  it('tells of each step of a handover at once: somebody waits for it', async () => {
-    const { coordinator } = start()
+  it('tells at once what somebody waits for, though it told other news a moment ago', async () => {
+    const { daemon, coordinator, ack, faults } = start()
     await clock.advance(INTERVAL_MS)
-    for (const state of ['takeover', 'primary', 'relinquish', 'secondary'] as const) {
-      coordinator.set(state)
+    const tells = async (news: Partial<NodeStatus>) => {
+      faults.set('X', 'error', `before ${JSON.stringify(news)}`)
       await clock.advance(10)
-      expect((await status()).coordinator).toBe(state)
+      if (news.daemon !== undefined) daemon.set(news.daemon)
+      if (news.ack !== undefined) ack.set(news.ack)
+      if (news.coordinator !== undefined) coordinator.set(news.coordinator)
+      await clock.advance(10)
+      expect(await status()).toMatchObject(news)
     }
+    for (const state of ['run', 'shutdown'] as const) await tells({ daemon: state })
+    await tells({ ack: 7 })
+    for (const state of ['takeover', 'primary', 'relinquish', 'secondary'] as const) await tells({ coordinator: state })
   })
 
   it('counts on over a daemon restart, and does not seem empty before the first sample', async () => {

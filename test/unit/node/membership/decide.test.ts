@@ -33,11 +33,11 @@ describe('decideAlive', () => {
   })
   it('replaces the one an earlier daemon of this life left behind', () => {
     const alive = { value: { life }, version: 0, ephemeralOwner: 's1' }
-    expect(decideAlive(snapshot({ alive, machineId: undefined }))).toEqual({ kind: 'remove', version: 0 })
+    expect(decideAlive(snapshot({ alive, machineId: undefined }))).toEqual({ kind: 'replace', version: 0 })
   })
   it('replaces the one of this machine before its boot', () => {
     const alive = { value: { life: other, machineId: 'm1' }, version: 0, ephemeralOwner: 's1' }
-    expect(decideAlive(snapshot({ alive }))).toEqual({ kind: 'remove', version: 0 })
+    expect(decideAlive(snapshot({ alive }))).toEqual({ kind: 'replace', version: 0 })
   })
   it('never removes the alive of another machine', () => {
     for (const value of [{ life: other, machineId: 'm2' }, { life: other }]) {
