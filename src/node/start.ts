@@ -101,6 +101,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeDaemon> {
     membership.state.subscribe(() => progress.trigger()),
     quarantine.isActive.subscribe(() => progress.trigger()),
     index.isReady.subscribe(() => progress.trigger()),
+    parts.collector.isMeasured.subscribe(() => progress.trigger()),
     hypervisor.subscribe((event) => event.kind === 'connection' && progress.trigger()),
     parts.hostChecks.isSecretTried.subscribe(() => progress.trigger()),
   ]
@@ -239,12 +240,17 @@ function buildManager(
 }
 
 /** What the start still waits for, as words for a person; undefined: nothing. Ceph is not among it: guests are adopted without. */
-function waitsFor({ daemon, membership, index, hostChecks }: Parts, hypervisor: Hypervisor): string | undefined {
+function waitsFor(parts: Parts, hypervisor: Hypervisor): string | undefined {
+  const { daemon, membership, index, hostChecks, collector } = parts
   const state = membership.state.value
   if (state.kind !== 'certified') return state.reason
   if (daemon.value !== 'init') return undefined
   if (!index.isReady.value) return 'the VMs are being read from ZooKeeper'
   if (!hypervisor.isConnected) return 'libvirt does not answer'
+  // Without them this node would be out of the question for every VM. The daemon before this one has told them.
+  const before = membership.previousStatus
+  const isTold = before?.bootId === state.presence.bootId && before.resources !== undefined
+  if (!isTold && !collector.isMeasured.value) return 'its processors and memory are being counted'
   return !hostChecks.isSecretTried.value ? 'libvirt is given the Ceph key of guests' : undefined
 }
 

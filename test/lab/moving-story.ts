@@ -234,6 +234,7 @@ const sourceCutInCopy: StoryStep = {
   async run(lab) {
     await untilAllRun(lab)
     const source = await placeOf(lab, guest)
+    await untilPlaceFor(lab, guest, otherOf(source))
     await lab.pvc(['-q', 'vm', 'migrate', vm, '-t', otherOf(source), '--force-live', ...slow])
     await untilCopying(lab, guest, source)
     const cut = takeCut(lab, [guest])
@@ -250,6 +251,7 @@ const removed: StoryStep = {
   async run(lab) {
     const source = await placeOf(lab, guest)
     await untilAllRun(lab)
+    await untilPlaceFor(lab, guest, otherOf(source))
     await lab.pvc(['-q', 'vm', 'move', vm, '-t', otherOf(source), ...slow])
     await untilCopying(lab, guest, source)
     const startMs = performance.now()

@@ -1,5 +1,6 @@
 /** Gathers what the heartbeat publishes. The heartbeat never waits for it: it takes the last sample, however old. */
 import type { Clock } from '../../base/clock.ts'
+import { MutableSignal } from '../../base/signal.ts'
 import type { NodeStats } from '../../model/node.ts'
 import type { Ceph } from '../../ports/ceph.ts'
 import type { HostSample, NodeFiles } from '../../ports/files.ts'
@@ -31,6 +32,8 @@ const STALE_INTERVALS = 3
 
 /** The collector; nothing is read before `start`. */
 export class Collector {
+  /** Processors and memory of this host are known. */
+  readonly isMeasured = new MutableSignal(false)
   readonly #options: CollectorOptions
   readonly #guests: Sampler<StatsSample>
   readonly #host: Sampler<HostSample>
@@ -65,7 +68,7 @@ export class Collector {
       what: 'libvirt',
       read: () => hypervisor.facts(),
       intervalMs: FACTS_INTERVAL_MS,
-      onResult: options.onNews,
+      onResult: () => this.#onMeasured(),
     })
     this.#storage = createSampler({
       ...common,
@@ -125,7 +128,12 @@ export class Collector {
     const isFirst = this.#look === undefined
     this.#look = look
     // Others wait for the first one. The rest go out with the heartbeat, and must not make it run ahead of the guests' figures.
-    if (isFirst) this.#options.onNews()
+    if (isFirst) this.#onMeasured()
+  }
+
+  #onMeasured(): void {
+    this.isMeasured.set(this.facts() !== undefined && this.host() !== undefined)
+    this.#options.onNews()
   }
 
   #onGuests(): void {

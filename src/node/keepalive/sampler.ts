@@ -11,7 +11,7 @@ export type Sampler<T> = {
   ageMs(): number
   /** Why the last try gave no sample; undefined when it did. */
   trouble(): string | undefined
-  /** Asks for a sample soon; requests closer together than `minGapMs` share one. */
+  /** Asks for a sample soon; requests closer together than `minGapMs` share one, once there is a sample. */
   trigger(): void
   start(): void
   /** Stops sampling. A call that hangs is not waited for. */
@@ -32,6 +32,8 @@ export type SamplerOptions<T> = {
   /** Called when a sample came, or when a try failed. */
   readonly onResult: () => void
 }
+
+const FIRST_GAP_MS = 50
 
 /** Creates a sampler; nothing is read before `start`. */
 export function createSampler<T>(options: SamplerOptions<T>): Sampler<T> {
@@ -60,7 +62,9 @@ export function createSampler<T>(options: SamplerOptions<T>): Sampler<T> {
   async function pass(): Promise<{ wakeInMs: number }> {
     const nowMs = clock.nowMs()
     const gapMs = begunAtMs === undefined ? options.minGapMs : nowMs - begunAtMs
-    if (inFlight === undefined && gapMs < options.minGapMs) return { wakeInMs: options.minGapMs - gapMs }
+    // Whoever has no sample yet is not made to wait for it: what was asked has often just become ready.
+    const minGapMs = sample === undefined ? Math.min(FIRST_GAP_MS, options.minGapMs) : options.minGapMs
+    if (inFlight === undefined && gapMs < minGapMs) return { wakeInMs: minGapMs - gapMs }
     if (inFlight === undefined) begunAtMs = nowMs
     inFlight ??= read()
     try {
