@@ -5,7 +5,7 @@ import type { FakeCeph } from '../../src/adapters/fake/ceph.ts'
 import type { ManualClock } from '../../src/adapters/fake/clock.ts'
 import { FakeFiles } from '../../src/adapters/fake/files.ts'
 import { FakeGuard } from '../../src/adapters/fake/guard.ts'
-import { FakeHypervisor } from '../../src/adapters/fake/hypervisor.ts'
+import { FakeHypervisor, type FakeHypervisorVerb } from '../../src/adapters/fake/hypervisor.ts'
 import { FakeLibvirtd } from '../../src/adapters/fake/libvirtd.ts'
 import { FakeLog } from '../../src/adapters/fake/log.ts'
 import type { FakeMigrationNetwork } from '../../src/adapters/fake/migration.ts'
@@ -21,6 +21,8 @@ import { startNode } from '../../src/node/start.ts'
 import type { Guard } from '../../src/ports/guard.ts'
 import type { ServerState } from '../../src/ports/peer.ts'
 import { BMC, type Fencing, type RunningPrimary, startPrimary } from './primary.ts'
+
+const HANGS = { delayMs: 3_600_000 }
 
 /** What all machines of a scenario share. */
 export type Surroundings = {
@@ -57,6 +59,8 @@ export class Machine {
   hookProblem: string | undefined
   /** How often it restarted itself. */
   reboots = 0
+  /** Calls of libvirt that hang, for whatever daemon runs or is started in this boot. */
+  readonly #hanging = new Set<FakeHypervisorVerb>()
   readonly #surroundings: Surroundings
   #running: Running | undefined
   #uuids = 0
@@ -112,6 +116,12 @@ export class Machine {
     return this.#running?.primary
   }
 
+  hang(verb: FakeHypervisorVerb, isHanging: boolean): void {
+    if (isHanging) this.#hanging.add(verb)
+    else this.#hanging.delete(verb)
+    this.#running?.hypervisor.script.always(verb, isHanging ? HANGS : undefined)
+  }
+
   async start(): Promise<void> {
     const { clock, ensemble, ceph, peers, zooKeeper, coordinators, fencing } = this.#surroundings
     const state = new MutableSignal<CoordinatorState>('secondary')
@@ -120,6 +130,7 @@ export class Machine {
     peers.power(this.name, true)
     const store = ensemble.connect()
     const hypervisor = new FakeHypervisor({ libvirtd: this.libvirtd })
+    for (const verb of this.#hanging) hypervisor.script.always(verb, HANGS)
     const daemon = await startNode({
       config: this.config,
       identity: { pvc: '2.0.0', kernel: '6.1.0', os: 'Debian', arch: 'x86_64' },
@@ -195,6 +206,7 @@ export class Machine {
     this.files.reboot()
     this.guard.reboot()
     for (const uuid of [...this.libvirtd.domains.keys()]) this.libvirtd.forget(uuid)
+    this.#hanging.clear()
   }
 
   /** The machine restarts itself. */

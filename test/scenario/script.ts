@@ -59,8 +59,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     const machine = world.machine(name)
     if (what === 'down') return machine.libvirtd.stop()
     if (what === 'up') return machine.libvirtd.start()
-    const outcome = what === 'hang' ? { delayMs: 3_600_000 } : undefined
-    return machine.hypervisor.script.always((verb ?? '') as 'stats', outcome)
+    return machine.hang((verb ?? '') as 'stats', what === 'hang')
   },
   // ceph down|up
   ceph: (world, [what]) => {

@@ -156,9 +156,9 @@ describe('heartbeat', () => {
   it('tells at once what somebody waits for, though it told other news a moment ago', async () => {
     const { daemon, coordinator, ack, faults } = start()
     await clock.advance(INTERVAL_MS)
+    faults.set('X', 'error', 'something')
+    await clock.advance(10)
     const tells = async (news: Partial<NodeStatus>) => {
-      faults.set('X', 'error', `before ${JSON.stringify(news)}`)
-      await clock.advance(10)
       if (news.daemon !== undefined) daemon.set(news.daemon)
       if (news.ack !== undefined) ack.set(news.ack)
       if (news.coordinator !== undefined) coordinator.set(news.coordinator)

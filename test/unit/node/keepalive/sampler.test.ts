@@ -27,6 +27,22 @@ describe('sampler', () => {
     expect(results).toEqual([1, 2, 3])
   })
 
+  it('asks again at once when it is told to, as long as it has no sample', async () => {
+    let calls = 0
+    const { clock, made } = sampler(async () => {
+      calls += 1
+      if (calls === 1) throw new Error('not ready')
+      return calls
+    })
+    await clock.advance(10)
+    made.trigger()
+    await clock.advance(100)
+    expect(made.latest()).toBe(2)
+    made.trigger()
+    await clock.advance(100)
+    expect(made.latest()).toBe(2)
+  })
+
   it('keeps the old sample while a call hangs, says so, and makes no second call beside it', async () => {
     let calls = 0
     let answer: (value: number) => void = () => undefined
